@@ -1,0 +1,1 @@
+"""stillroom against its alternatives and against its targets: ``make bench``."""

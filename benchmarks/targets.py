@@ -1,0 +1,129 @@
+"""What stillroom promises of its speed, memory and hit rates, and whether a run keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from .importing import Importing
+from .timing import Timings
+
+__all__ = ["TARGETS", "Answer", "Findings", "Target"]
+
+
+@dataclass
+class Findings:
+    """All that one run has measured; what it has not is empty.
+
+    Attributes:
+        memory: bytes for each entry beyond its key and value, by library.
+        hit_rates: per cent, by trace and then by capacity in per cent of its distinct keys.
+    """
+
+    hit: Timings = field(default_factory=Timings)
+    miss: Timings = field(default_factory=Timings)
+    scale: Timings = field(default_factory=Timings)
+    memory: Mapping[str, float] = field(default_factory=dict)
+    hit_rates: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    importing: Importing | None = None
+
+
+class Answer(NamedTuple):
+    """How a target stands in one run; ``None`` where it was not measured."""
+
+    target: Target
+    measured: float | None
+    limit: float | None
+    met: bool | None
+
+
+Measure = Callable[[Findings], float]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One promise: what is measured, in which unit, and its limit, which may itself depend on what was measured."""
+
+    name: str
+    measured: Measure
+    limit: float | Measure
+    unit: str = "x"
+    at_least: bool = False
+
+    def answer(self, findings: Findings) -> Answer:
+        """Say whether the promise is kept."""
+        try:
+            measured = self.measured(findings)
+            limit = self.limit(findings) if callable(self.limit) else self.limit
+        except KeyError:
+            return Answer(self, None, None, None)
+        return Answer(self, measured, limit, measured >= limit if self.at_least else measured <= limit)
+
+
+def _hit(name: str, base: str) -> Measure:
+    return lambda findings: findings.hit.ratio(name, base)
+
+
+def _scale(name: str, base: str) -> Measure:
+    return lambda findings: findings.scale.ratio(name, base)
+
+
+def _importing(attribute: Callable[[Importing], float]) -> Measure:
+    def measured(findings: Findings) -> float:
+        if findings.importing is None:
+            raise KeyError("importing")
+        return attribute(findings.importing)
+
+    return measured
+
+
+def _memory(findings: Findings) -> float:
+    return findings.memory["stillroom"] / findings.memory["cachetools.TTLCache"]
+
+
+# S3-FIFO on real traces, at capacities of 2, 10 and 30 per cent of the distinct keys.
+CAPACITIES = (2, 10, 30)
+S3_FIFO = {
+    "web07": (48.8, 58.1, 65.5),
+    "web12": (52.1, 72.2, 80.5),
+    "corda": (33.3, 33.3, 33.3),
+    "sprite": (37.4, 86.2, 93.1),
+    "multi1": (29.0, 48.1, 49.3),
+    "multi3": (27.4, 45.3, 57.3),
+    "orm-busy": (74.5, 82.8, 88.0),
+}
+TOLERANCE = 0.5
+
+
+def _hit_rates() -> Iterator[Target]:
+    for trace, rates in S3_FIFO.items():
+        for capacity, rate in zip(CAPACITIES, rates, strict=True):
+            yield Target(
+                f"hit rate on {trace} at {capacity} %",
+                lambda findings, trace=trace, capacity=capacity: findings.hit_rates[trace][capacity],  # type: ignore[misc]
+                rate - TOLERANCE,
+                "%",
+                at_least=True,
+            )
+
+
+TARGETS = (
+    Target("hit / lru_cache typed", _hit("stillroom", "lru_cache typed"), 2.0),
+    Target("hit / cachebox", _hit("stillroom", "cachebox"), 0.5),
+    Target("async hit / bare await", _hit("stillroom async", "bare await"), 3.0),
+    Target("async hit / cachebox async", _hit("stillroom async", "cachebox async"), 0.5),
+    Target("method hit / hit", _hit("stillroom method", "stillroom"), 1.6),
+    Target("template hit / lru_cache typed", _hit("stillroom template", "lru_cache typed"), 4.0),
+    Target(
+        "miss that evicts, without the load",
+        lambda findings: findings.miss.beyond("stillroom", "load"),
+        lambda findings: max(8_000, 60 * findings.hit.ns("stillroom")),
+        "ns",
+    ),
+    Target("hit in a large cache / in a small one", _scale("stillroom large", "stillroom small"), 1.5),
+    Target("memory beyond key and value / cachetools", _memory, 1.5),
+    Target("import", _importing(lambda importing: importing.milliseconds), 30.0, "ms"),
+    Target("imported: third parties, asyncio", _importing(lambda importing: len(importing.unwanted)), 0, ""),
+    *_hit_rates(),
+)

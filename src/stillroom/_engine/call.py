@@ -1,0 +1,84 @@
+"""What the engine is given for one call, and what it gives back.
+
+Errors travel through the core as values and are raised only at its outer edge. So a ``StopIteration`` out of a user's function
+passes through coroutines unharmed (PEP 479), and nothing between can mistake a user's error for one of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ..entry import Entry
+from ..observe.events import Outcome
+from ..observe.stats import Ledger
+from ..policy import Policy
+from ..protocols import Key, Lookup
+
+__all__ = ["Answer", "Call", "Source", "served"]
+
+
+@dataclass(slots=True, eq=False)
+class Source:
+    """Where values come from: one decorated function, or the loads given to ``get_or_load``.
+
+    Attributes:
+        name: the function's identity.
+        policy: its freshness rules.
+        ledger: its counts.
+        awaits: whether a load must be awaited.
+    """
+
+    name: str
+    policy: Policy
+    ledger: Ledger
+    awaits: bool
+
+
+class Call:
+    """One call of a source.
+
+    Attributes:
+        lookup: the key, with the generations that its entry must belong to.
+        load: runs the user's function with the arguments of this call.
+        arguments: the arguments by name, for rules that depend on them.
+    """
+
+    __slots__ = ("arguments", "load", "lookup", "source")
+
+    def __init__(
+        self, source: Source, lookup: Lookup, load: Callable[[], Any], arguments: Callable[[], Mapping[str, object]]
+    ) -> None:
+        self.source = source
+        self.lookup = lookup
+        self.load = load
+        self.arguments = arguments
+
+    @property
+    def key(self) -> Key:
+        """The key alone."""
+        return self.lookup.key
+
+
+class Answer(NamedTuple):
+    """How a call was answered: a value or an error, and by what."""
+
+    value: Any
+    error: Exception | None
+    outcome: Outcome
+    fresh_until: float | None = None
+
+    def unwrap(self) -> Any:
+        """Return the value, or raise the error."""
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+
+def served(entry: Entry[Any], outcome: Outcome) -> Answer:
+    """Return the answer that an entry gives: its value, or the error that it remembers."""
+    if entry.is_error:
+        # Raised anew each time; without this its traceback would grow by every raise.
+        return Answer(None, entry.value.with_traceback(None), outcome, entry.fresh_until)
+    return Answer(entry.value, None, outcome, entry.fresh_until)

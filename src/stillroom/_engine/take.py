@@ -1,0 +1,52 @@
+"""A load whose value comes in pieces: the items of a generator, recorded whole or not at all.
+
+A take is no flight: whoever iterates decides when the next item is made, so nobody else can be asked to wait for it. Its recording
+counts under the same lease and generations as any other value.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..observe.events import Outcome
+from .call import Answer, Call
+
+if TYPE_CHECKING:
+    from ..protocols import Lease
+    from .loading import Loader
+
+__all__ = ["Take"]
+
+
+class Take:
+    """One iteration that is being recorded."""
+
+    def __init__(self, loader: Loader, call: Call, lease: Lease | None) -> None:
+        self._loader = loader
+        self._call = call
+        self._lease = lease
+        self._began = loader.now()
+        call.source.ledger.loads += 1
+
+    async def complete(self, recording: Any) -> None:
+        """Store what was recorded, from the first item to the last."""
+        entry = self._loader.loaded(self._call, recording, self._began, self._lease)
+        await self._loader.settle(self._call, self._lease, entry)
+        self._report(Answer(recording, None, Outcome.MISS))
+
+    async def fail(self, error: Exception, *, at_once: bool) -> Answer:
+        """Say that the generator raised; what it raised before its first item may be rescued or remembered."""
+        entry, answer = self._loader.failed(self._call, error, self._began, self._lease, behind=False)
+        if not at_once:
+            entry, answer = None, Answer(None, error, Outcome.ERROR)
+        await self._loader.settle(self._call, self._lease, entry)
+        self._report(answer)
+        return answer
+
+    async def drop(self) -> None:
+        """Say that the iteration ended early: nothing is stored."""
+        await self._loader.settle(self._call, self._lease, None)
+        self._report(Answer(None, None, Outcome.MISS))
+
+    def _report(self, answer: Answer) -> None:
+        self._loader.reporter.answered(self._call, answer)

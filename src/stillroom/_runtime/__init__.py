@@ -1,0 +1,1 @@
+"""The only place where blocking callers and asyncio callers differ."""

@@ -1,0 +1,75 @@
+"""The runtime of blocking callers: nothing here ever suspends."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+from ..protocols import Clock, Timer
+from .flights import Flight, Result
+from .pool import Pool
+from .runtime import drive
+
+__all__ = ["BlockingRuntime"]
+
+_LOOK_EVERY = 1.0
+"""Every so many seconds a waiting thread asks whether the load's event loop has been closed under it."""
+
+T = TypeVar("T")
+
+
+class BlockingRuntime:
+    """Runs the core on the caller's thread, and background loads on a small pool."""
+
+    blocking = True
+
+    def __init__(self, clock: Clock, pool: Pool | None = None) -> None:
+        self._clock = clock
+        self._pool = pool or Pool()
+
+    async def lead(self, flight: Flight, load: Coroutine[Any, Any, None]) -> None:
+        if flight.claim():
+            await load
+        else:
+            load.close()
+            await self.wait(flight, None)
+
+    async def wait(self, flight: Flight, until: float | None) -> None:
+        ended = threading.Event()
+        if not flight.on_end(ended.set):
+            return
+        timer = None if until is None else self._clock.call_at(until, ended.set)
+        try:
+            while not ended.wait(_LOOK_EVERY):
+                if flight.is_lost is not None and flight.is_lost():
+                    flight.end(Result.ABANDONED)
+        finally:
+            flight.no_longer(ended.set)
+            if timer is not None:
+                timer.cancel()
+
+    def spawn(self, flight: Flight, load: Callable[[], Coroutine[Any, Any, None]]) -> bool:
+        def job() -> None:
+            if flight.claim():
+                drive(load())
+
+        return self._pool.submit(job)
+
+    async def called_off(self, flight: Flight) -> None:
+        if flight.call_off is not None:  # a task's load; one that runs on a thread cannot be interrupted
+            flight.call_off()
+
+    def later(self, when: float, act: Callable[[], None]) -> Timer:
+        return self._clock.call_at(when, act)
+
+    async def gather(self, works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+        pending = list(reversed(works))
+        results: list[T] = []
+        try:
+            while pending:
+                results.append(await pending.pop())
+        finally:
+            for work in pending:
+                work.close()
+        return results

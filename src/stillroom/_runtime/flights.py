@@ -1,0 +1,232 @@
+"""Flights: loads in progress that other callers of the same key share.
+
+One table with one short lock. A flight has a leader, who runs the load, and passengers, who wait for it. Threads and tasks, on any
+number of event loops, board the same flight.
+
+Rules that this file keeps:
+
+- A caller boards a flight only if the generations it has just read are those under which the flight started.
+- An invalidation takes the flight off the table, so that whoever comes later starts afresh.
+- Nobody waits for a flight that waits, directly or through others, for something that the caller itself is loading; nor does a
+  blocking caller wait for a load that runs on its own thread. Such callers fly solo: they load without waiting.
+- A load is called off when the last passenger has left, unless it is to go on behind.
+"""
+
+from __future__ import annotations
+
+import enum
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Final
+
+from ..entry import Generations
+from ..protocols import Key
+from .forks import on_fork
+
+__all__ = ["LOADING", "Flight", "Flights", "Result"]
+
+
+class Result(enum.Enum):
+    """How a flight ended."""
+
+    LANDED = enum.auto()
+    ABANDONED = enum.auto()
+
+
+class Flight:
+    """A load in progress.
+
+    Attributes:
+        key: what is being loaded.
+        generations: the tokens that the leader read before it started.
+        result: how the flight ended; ``None`` while it is in the air.
+        answer: what it brought; meaningful once it has landed.
+        thread: the thread that the load runs on, once it runs.
+        claimed: whether somebody has begun the load.
+        stays: the load goes on though nobody waits for it.
+        call_off: cancels the load; ``None`` where a load cannot be cancelled.
+        is_lost: tells whether the load can never end since its event loop is closed; ``None`` where there is no loop.
+        waits_for: flights that the load of this one is waiting for.
+    """
+
+    __slots__ = (
+        "_lock",
+        "_wakers",
+        "answer",
+        "call_off",
+        "claimed",
+        "generations",
+        "is_lost",
+        "key",
+        "passengers",
+        "result",
+        "stays",
+        "thread",
+        "waits_for",
+    )
+
+    def __init__(self, key: Key, generations: Generations, lock: threading.Lock) -> None:
+        self.key = key
+        self.generations = generations
+        self.result: Result | None = None
+        self.answer: object = None
+        self.thread: int | None = None
+        self.claimed = False
+        self.stays = False
+        self.call_off: Callable[[], None] | None = None
+        self.is_lost: Callable[[], bool] | None = None
+        self.waits_for: list[Flight] = []
+        self.passengers = 1
+        self._wakers: list[Callable[[], None]] | None = []
+        self._lock = lock
+
+    def claim(self) -> bool:
+        """Become the one who runs the load; false if somebody else is."""
+        with self._lock:
+            if self.claimed or self.result is not None:
+                return False
+            self.claimed = True
+            self.thread = threading.get_ident()
+            return True
+
+    def on_end(self, wake: Callable[[], None]) -> bool:
+        """Have ``wake`` called, in any thread, when the flight has ended; false if it has already."""
+        with self._lock:
+            if self._wakers is None:
+                return False
+            self._wakers.append(wake)
+            return True
+
+    def no_longer(self, wake: Callable[[], None]) -> None:
+        """Take back what was asked with `on_end`."""
+        with self._lock:
+            if self._wakers is not None and wake in self._wakers:
+                self._wakers.remove(wake)
+
+    def end(self, result: Result, answer: object = None) -> None:
+        """Tell everybody who waits how the flight ended; only the first call counts."""
+        with self._lock:
+            wakers, self._wakers = self._wakers, None
+            if wakers is None:
+                return
+            self.answer = answer
+            self.result = result
+        for wake in wakers:
+            wake()
+
+
+LOADING: Final[ContextVar[tuple[Flight, ...]]] = ContextVar("stillroom_loading", default=())
+"""The flights whose loads this context is running, outermost first."""
+
+
+class Flights:
+    """All flights of a cache in this process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._table: dict[Key, Flight] = {}
+        on_fork(self)
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def board(self, key: Key, generations: Generations, *, blocking: bool) -> tuple[Flight, bool]:
+        """Join the flight of a key, or start one.
+
+        Returns:
+            The flight, and whether the caller leads it. A passenger must `leave` in the end.
+        """
+        loading = LOADING.get()
+        with self._lock:
+            flight = self._table.get(key)
+            if flight is None or flight.generations != generations or (flight.is_lost is not None and flight.is_lost()):
+                flight = self._table[key] = Flight(key, generations, self._lock)
+                return flight, True
+            if _would_hang(flight, loading, blocking):
+                return Flight(key, generations, self._lock), True
+            flight.passengers += 1
+            for mine in loading:
+                mine.waits_for.append(flight)
+            return flight, False
+
+    def start(self, key: Key, generations: Generations, *, replace: bool = False) -> Flight | None:
+        """Start a flight; ``None`` if there is one under these generations already and it is not to be replaced."""
+        with self._lock:
+            present = self._table.get(key)
+            if present is not None and present.generations == generations and not replace:
+                return None
+            flight = self._table[key] = Flight(key, generations, self._lock)
+            return flight
+
+    def solo(self, key: Key, generations: Generations) -> Flight:
+        """Return a flight that nobody else can board."""
+        return Flight(key, generations, self._lock)
+
+    def leave(self, flight: Flight) -> bool:
+        """Stop waiting for a flight; true if the load should be called off because nobody waits any more."""
+        with self._lock:
+            for mine in LOADING.get():
+                if flight in mine.waits_for:
+                    mine.waits_for.remove(flight)
+            flight.passengers -= 1
+            if flight.passengers or flight.stays or flight.result is not None:
+                return False
+            self._remove(flight)
+            return True
+
+    def remove(self, flight: Flight) -> None:
+        """Take a flight off the table, if it is still there."""
+        with self._lock:
+            self._remove(flight)
+
+    def land(self, flight: Flight, answer: object) -> None:
+        """End a flight with what it brought."""
+        self.remove(flight)
+        flight.end(Result.LANDED, answer)
+
+    def abandon(self, flight: Flight) -> None:
+        """End a flight without an answer, so that those who wait look elsewhere."""
+        self.remove(flight)
+        flight.end(Result.ABANDONED)
+
+    def drop(self, key: Key) -> None:
+        """Take whatever flight there is for a key off the table: what it brings is out of date."""
+        with self._lock:
+            self._table.pop(key, None)
+
+    def clear(self) -> None:
+        """Take all flights off the table."""
+        with self._lock:
+            self._table.clear()
+
+    def _remove(self, flight: Flight) -> None:
+        if self._table.get(flight.key) is flight:
+            del self._table[flight.key]
+
+    def before_fork(self) -> None:
+        self._lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        self._table.clear()  # their leaders are threads and tasks of the parent
+        self._lock.release()
+
+
+def _would_hang(flight: Flight, loading: tuple[Flight, ...], blocking: bool) -> bool:
+    if blocking and flight.thread == threading.get_ident():
+        return True
+    if not loading:
+        return False
+    seen: set[int] = set()
+    ahead = [flight]
+    while ahead:
+        one = ahead.pop()
+        if any(one is mine for mine in loading):
+            return True
+        if id(one) not in seen:
+            seen.add(id(one))
+            ahead.extend(one.waits_for)
+    return False

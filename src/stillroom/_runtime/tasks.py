@@ -1,0 +1,104 @@
+"""The runtime of asyncio callers.
+
+A load runs in a task of its own, so that cancelling the caller who happened to come first cancels nobody else. Everything here
+belongs to the event loop that is running when it is called; nothing is remembered between calls except, weakly, per loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+from ..protocols import Clock, Timer
+from .flights import Flight, Result
+
+__all__ = ["TaskRuntime"]
+
+T = TypeVar("T")
+
+
+class TaskRuntime:
+    """Runs the core on the event loop of whoever awaits it."""
+
+    blocking = False
+    _BACKGROUND_LIMIT = 1024
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._behind: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, set[asyncio.Task[None]]]
+        self._behind = weakref.WeakKeyDictionary()
+
+    async def lead(self, flight: Flight, load: Coroutine[Any, Any, None]) -> None:
+        flight.claim()
+        task = self._start(flight, load)
+        await self.wait(flight, None)
+        if task.cancelled():  # from within, by something that the user's function awaited
+            raise asyncio.CancelledError
+
+    async def wait(self, flight: Flight, until: float | None) -> None:
+        loop = asyncio.get_running_loop()
+        ended = loop.create_future()
+        wake = _waker(loop, ended)
+        if not flight.on_end(wake):
+            return
+        timer = None if until is None else self._clock.call_at(until, wake)
+        try:
+            await ended
+        finally:
+            flight.no_longer(wake)
+            if timer is not None:
+                timer.cancel()
+
+    def spawn(self, flight: Flight, load: Callable[[], Coroutine[Any, Any, None]]) -> bool:
+        behind = self._behind.setdefault(asyncio.get_running_loop(), set())
+        if len(behind) >= self._BACKGROUND_LIMIT:
+            return False
+        flight.claim()
+        task = self._start(flight, load())
+        behind.add(task)
+        task.add_done_callback(behind.discard)
+        return True
+
+    async def called_off(self, flight: Flight) -> None:
+        if flight.call_off is not None:
+            flight.call_off()
+            await self.wait(flight, None)
+
+    def later(self, when: float, act: Callable[[], None]) -> Timer:
+        return self._clock.call_at(when, _from_any_thread(asyncio.get_running_loop(), act))
+
+    async def gather(self, works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+        return await asyncio.gather(*works)
+
+    def _start(self, flight: Flight, load: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(load)
+        flight.call_off = _from_any_thread(loop, task.cancel)
+        flight.is_lost = loop.is_closed
+
+        # A task that is cancelled before its first step never gets to say so itself; nor does one that its loop left behind.
+        task.add_done_callback(lambda _: flight.end(Result.ABANDONED))
+        return task
+
+
+def _from_any_thread(loop: asyncio.AbstractEventLoop, act: Callable[[], object]) -> Callable[[], None]:
+    def call() -> None:
+        if asyncio._get_running_loop() is loop:
+            act()
+            return
+        try:
+            loop.call_soon_threadsafe(act)
+        except RuntimeError:  # the loop is closed, and with it goes everybody who waited there
+            pass
+
+    return call
+
+
+def _waker(loop: asyncio.AbstractEventLoop, ended: asyncio.Future[None]) -> Callable[[], None]:
+    def set_result() -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    return _from_any_thread(loop, set_result)

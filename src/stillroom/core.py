@@ -1,0 +1,190 @@
+"""What all functions and verbs of one cache share: its store, engine, runtimes, switches and listeners."""
+
+from __future__ import annotations
+
+import random
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ._engine.fetch import Engine
+from ._runtime.blocking import BlockingRuntime
+from ._runtime.flights import Flights
+from .errors import ConfigurationError
+from .observe.events import EntryEvicted, Invalidated
+from .observe.hub import Hub
+from .observe.reports import Reports
+from .observe.stats import Ledger, Stats
+from .protocols import Clock, Key, Keyspace, Lookup, Store
+from .stores.memory import Gate, MemoryStore
+
+if TYPE_CHECKING:
+    from ._engine.call import Answer
+    from ._runtime.tasks import TaskRuntime
+    from .function import Operations
+
+__all__ = ["Core"]
+
+
+class Core:
+    """The parts of one cache.
+
+    Attributes:
+        store: where entries live.
+        engine: answers calls.
+        flights: the loads in progress.
+        blocking: the runtime of blocking callers.
+        hub: where events go.
+        ledger: counts what is asked for by name, not through a function.
+        namespace: the namespace of whatever gives none of its own.
+        copies: whether values are copied deeply, unless a function says otherwise.
+    """
+
+    def __init__(self, store: Store, clock: Clock, namespace: str, *, enabled: bool, copies: bool) -> None:
+        self.clock = clock
+        self.namespace = namespace
+        self.copies = copies
+        self.flights = Flights()
+        self.blocking = BlockingRuntime(clock)
+        self.ledger = Ledger()
+        self._tasks: TaskRuntime | None = None
+        self._lock = threading.Lock()
+        self._switched_off = 0 if enabled else 1
+        self._names: dict[str, Keyspace] = {}
+        self._gates: weakref.WeakKeyDictionary[Gate, tuple[Keyspace, bool]] = weakref.WeakKeyDictionary()
+        self._operations: weakref.WeakSet[Operations] = weakref.WeakSet()
+        self._templates: weakref.WeakValueDictionary[tuple[str, str], Operations] = weakref.WeakValueDictionary()
+        self.hub = Hub(lambda _: self._set_plain())
+        self.store = store
+        self.use(store)
+
+    @property
+    def tasks(self) -> TaskRuntime:
+        """The runtime of asyncio callers; asyncio is imported only now."""
+        if self._tasks is None:
+            from ._runtime.tasks import TaskRuntime  # noqa: PLC0415 - so that blocking programs do without asyncio
+
+            self._tasks = TaskRuntime(self.clock)
+        return self._tasks
+
+    @staticmethod
+    def draw() -> float:
+        """Return a random number from (0, 1]."""
+        return 1.0 - random.random()  # noqa: S311 - spreads load, keeps no secret
+
+    @property
+    def enabled(self) -> bool:
+        """Whether calls go through the cache."""
+        return self._switched_off == 0
+
+    def use(self, store: Store) -> None:
+        """Move to another store; functions decorated before follow."""
+        former, self.store = self.store, store
+        self.engine = Engine(store, self.flights, self.clock.now, self.draw, Reports(self.hub, store, self.clock.now))
+        self.flights.clear()
+        for gate, (space, checked) in list(self._gates.items()):
+            if isinstance(former, MemoryStore):
+                former.detach(gate)
+            self._attach(gate, space, checked)
+        self._set_plain()
+
+    def gate(self, space: Keyspace, *, checked: bool) -> Gate:
+        """Return a new gate to the entries of a keyspace, for a plain hit path."""
+        gate = Gate(self.clock.now)
+        self._gates[gate] = (space, checked)
+        self._attach(gate, space, checked)
+        self._set_plain()
+        return gate
+
+    def names(self, namespace: str) -> Keyspace:
+        """Return the keyspace of the names of a namespace."""
+        with self._lock:
+            space = self._names.get(namespace)
+            if space is None:
+                space = self._names[namespace] = Keyspace(namespace, "", str)
+            return space
+
+    def register(self, operations: Operations, template: tuple[str, str] | None) -> None:
+        """Take note of a decorated function.
+
+        Raises:
+            ConfigurationError: another function has the same template and does not share its name.
+        """
+        if template is not None:
+            other = self._templates.get(template)
+            if other is not None and other.name != operations.name:
+                raise ConfigurationError(
+                    f"{operations.name} and {other.name} have the same key template {template[1]!r}, so each would be served "
+                    f"the other's values; change one of them, or give both the same name= if they are to share",
+                    setting="key",
+                    given=template[1],
+                )
+            self._templates[template] = operations
+        self._operations.add(operations)
+
+    @contextmanager
+    def switched_off(self) -> Iterator[None]:
+        """Let all calls go past the cache, in all threads and tasks, until the block ends."""
+        self.switch(1)
+        try:
+            yield
+        finally:
+            self.switch(-1)
+
+    def switch(self, by: int) -> None:
+        """Count one more, or one fewer, reason for calls to go past the cache."""
+        with self._lock:
+            self._switched_off += by
+        self._set_plain()
+
+    async def forget(self, keys: list[Key]) -> int:
+        """Delete entries, so that no load that has begun counts, and return how many there were."""
+        found = await self.store.delete(keys)
+        for key in keys:
+            self.flights.drop(key)
+        if self.hub.wants(Invalidated):
+            self.hub.emit(Invalidated(keys=tuple(key.text for key in keys)))
+        return found
+
+    def given(self, answer: Answer) -> Any:
+        """Return the value of an answer as a caller of a verb gets it, or raise its error."""
+        value = answer.unwrap()
+        return deepcopy(value) if self.copies else value
+
+    def stats(self) -> Stats:
+        """Return the counts of all functions that are alive, and of the verbs."""
+        total = Stats.total([self.ledger.snapshot(), *(one.source.ledger.snapshot() for one in list(self._operations))])
+        return replace(total, evictions=self.store.evictions) if isinstance(self.store, MemoryStore) else total
+
+    async def ping(self) -> bool:
+        """Tell whether the store answers."""
+        await self.store.read((Lookup(Key(self.names(self.namespace), "ping")),), count=False)
+        return True
+
+    async def close(self) -> None:
+        """Close the store; functions run uncached from now on."""
+        await self.store.close()
+        self.flights.clear()
+
+    def plain_counts(self, space: Keyspace) -> tuple[int, int]:
+        """Return the hits that the plain path answered from a keyspace, and the evictions from it."""
+        if not isinstance(self.store, MemoryStore):
+            return 0, 0
+        partition = self.store.partition(space)
+        return partition.count_hits(), partition.evictions
+
+    def _attach(self, gate: Gate, space: Keyspace, checked: bool) -> None:
+        if isinstance(self.store, MemoryStore):
+            self.store.attach(gate, space, checked=checked)
+
+    def _set_plain(self) -> None:
+        if isinstance(self.store, MemoryStore):
+            self.store.plain(self.enabled and not self.hub.hears_calls)
+            self.store.on_evict = self._evicted if self.hub.wants(EntryEvicted) else None
+
+    def _evicted(self, key: Key) -> None:
+        self.hub.emit(EntryEvicted(key.text))

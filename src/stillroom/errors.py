@@ -1,0 +1,82 @@
+"""All errors that stillroom raises, in one tree.
+
+::
+
+    StillroomError
+    ├── ConfigurationError (ValueError)    a setting, template or url that makes no sense
+    ├── UncacheableArgument (TypeError)    an argument that cannot be part of a key
+    ├── LockTimeout (TimeoutError)         a lock was not free within the time given
+    └── StoreError                         a store failed; the cause is chained
+
+Errors of the functions that users decorate are never wrapped: they arrive as they were raised.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConfigurationError",
+    "LockTimeout",
+    "StillroomError",
+    "StoreError",
+    "UncacheableArgument",
+]
+
+
+class StillroomError(Exception):
+    """The root of all errors that stillroom itself raises."""
+
+
+class ConfigurationError(StillroomError, ValueError):
+    """A setting was refused: the message names it, what was given and what would be right.
+
+    Attributes:
+        setting: the name of the parameter at fault.
+        given: the value that was given for it.
+    """
+
+    def __init__(self, message: str, *, setting: str, given: object = None) -> None:
+        super().__init__(message)
+        self.setting = setting
+        self.given = given
+
+
+class UncacheableArgument(StillroomError, TypeError):
+    """An argument is of a type whose values stillroom cannot turn into a key.
+
+    Attributes:
+        parameter: the name of the parameter, with the path into it where the culprit is nested.
+        type: the type that cannot be keyed.
+    """
+
+    def __init__(self, message: str, *, parameter: str, type: type[object]) -> None:
+        super().__init__(message)
+        self.parameter = parameter
+        self.type = type
+
+
+class LockTimeout(StillroomError, TimeoutError):
+    """A lock was not free within the time that the caller was ready to wait.
+
+    Attributes:
+        name: the name of the lock.
+        waited: for how many seconds the caller waited.
+    """
+
+    def __init__(self, message: str, *, name: str, waited: float) -> None:
+        super().__init__(message)
+        self.name = name
+        self.waited = waited
+
+
+class StoreError(StillroomError):
+    """A store could not do what was asked of it; the cause is chained.
+
+    Attributes:
+        store: the name of the store.
+        operation: what was asked of it.
+    """
+
+    def __init__(self, message: str, *, store: str, operation: str) -> None:
+        super().__init__(message)
+        self.store = store
+        self.operation = operation

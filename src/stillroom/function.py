@@ -1,0 +1,222 @@
+"""What a decorated function can do besides being called.
+
+`Operations` has one method for each helper (``f.invalidate``, ``f.peek``, …), written once as a coroutine. For a blocking function the
+public form runs it to its end; for a coroutine function it returns it to be awaited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from copy import deepcopy
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from ._engine.call import Answer, Call, Source
+from ._engine.loading import ttl_of
+from ._engine.generations import function_generation, tag_generation
+from ._engine.verdict import is_fresh, made
+from ._runtime.runtime import Runtime, drive
+from .entry import MISSING
+from .kinds import Kind
+from .observe.events import CallAnswered, Invalidated, Outcome
+from .observe.stats import FunctionStats, Ledger
+from .policy import Policy
+from .protocols import Key, Lookup
+
+if TYPE_CHECKING:
+    from .compile import Bound, PlainPath
+    from .core import Core
+    from .keying import Keying
+    from .keys import Template
+    from .stores.memory import Gate
+
+__all__ = ["Operations"]
+
+Binder: TypeAlias = "Callable[..., Bound]"
+
+
+class Operations:
+    """Everything that one decorated function does.
+
+    Args:
+        core: the cache's parts.
+        function: the function as the user wrote it.
+        kind: what calling it gives.
+        name: its identity, version included.
+        bind: binds arguments to its signature.
+        keying: makes keys of them.
+        tags: the templates of its tags.
+        policy: its freshness rules.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        function: Callable[..., Any],
+        kind: Kind,
+        name: str,
+        bind: Binder,
+        keying: Keying,
+        tags: tuple[Template, ...],
+        policy: Policy,
+    ) -> None:
+        self.core = core
+        self.function = function
+        self.kind = kind
+        self.name = name
+        self.keying = keying
+        self.gate: Gate = core.gate(keying.space, checked=keying.shared or bool(tags))
+        self.source = Source(name, policy, Ledger(self._plain_counts), awaits=kind.is_async)
+        self.stats = FunctionStats(self.source.ledger)
+        self._bind = bind
+        self._tags = tags
+        self._generation = function_generation(name)
+        self._copies = policy.copy
+
+    # How calls are answered
+
+    def slow(self, values: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Answer a call of a blocking function that the plain hit path did not."""
+        if not self.core.enabled:
+            return self.past_the_cache(args, kwargs)
+        call = self.call_of(values, args, kwargs)
+        return self.given(drive(self.core.engine.fetch(call, self.core.blocking)))
+
+    async def slow_async(self, values: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Answer a call of a coroutine function that the plain hit path did not."""
+        if not self.core.enabled:
+            return await self.past_the_cache(args, kwargs)
+        call = self.call_of(values, args, kwargs)
+        return self.given(await self.core.engine.fetch(call, self.core.tasks))
+
+    def call_of(self, values: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        """Return what the engine is to answer."""
+        load = partial(self.function, *args, **kwargs)
+        return Call(self.source, self.lookup(values), self.kind.recorded(load), partial(self.keying.arguments, values))
+
+    def lookup(self, values: tuple[Any, ...]) -> Lookup:
+        """Return the key of a call, with the generations that it goes by."""
+        key = Key(self.keying.space, self.keying.local(values))
+        if not self._tags:
+            return Lookup(key, (self._generation,))
+        arguments = self.keying.arguments(values)
+        return Lookup(key, (self._generation, *(tag_generation(tag.render(arguments)) for tag in self._tags)))
+
+    def plain_path(self) -> PlainPath:
+        """Return how the plain hit path finds an entry."""
+        path = self.keying.plain()
+        return replace(path, checked=path.shared or bool(self._tags), noted=self.source.policy.keep_warm)
+
+    # The helpers, for users
+
+    def invalidate(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Forget the result for these arguments; a load that is in progress no longer counts. Tells whether there was one."""
+        return self._run(self._invalidate(self._bind(*args, **kwargs)))
+
+    def invalidate_all(self) -> Any:
+        """Forget all results of this function, at a cost that does not depend on how many there are."""
+        return self._run(self._invalidate_all())
+
+    def refresh(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Load now, store the value, and return it. Loads that began earlier no longer count."""
+        return self._run(self._refresh(self._bind(*args, **kwargs)))
+
+    def peek(self, /, *args: Any, default: Any = None, **kwargs: Any) -> Any:
+        """Return the fresh value that is stored for these arguments, or ``default``; never load."""
+        return self._run(self._peek(self._bind(*args, **kwargs), default))
+
+    def put(self, value: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Store a value as the result for these arguments. A load that is in progress no longer counts."""
+        return self._run(self._put(value, self._bind(*args, **kwargs)))
+
+    def key(self, /, *args: Any, **kwargs: Any) -> str:
+        """Return the key for these arguments, as text."""
+        bound = self._bind(*args, **kwargs)
+        return Key(self.keying.space, self.keying.local(bound.values)).text
+
+    def bypass(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Run the function and return what it returns; the cache is neither read nor changed."""
+        bound = self._bind(*args, **kwargs)
+        return self.past_the_cache(bound.args, bound.kwargs)
+
+    def many(self, calls: Iterable[Any], *, first: tuple[Any, ...] = ()) -> Any:
+        """Answer several calls at once, in the order asked: one read for all, one load for each distinct miss.
+
+        Args:
+            calls: for each call a tuple of arguments, a mapping of named ones, or the only argument itself.
+            first: arguments that stand before those of every call.
+        """
+        return self._run(self._many([self._bind_one(one, first) for one in calls]))
+
+    # The same, for both colours
+
+    async def _invalidate(self, bound: Bound) -> bool:
+        return await self.core.forget([self.lookup(bound.values).key]) > 0
+
+    async def _invalidate_all(self) -> None:
+        await self.core.store.invalidate(names=(self._generation,))
+        if self.core.hub.wants(Invalidated):
+            self.core.hub.emit(Invalidated(function=self.name))
+
+    async def _refresh(self, bound: Bound) -> Any:
+        call = self.call_of(bound.values, bound.args, bound.kwargs)
+        return self._shown(self.given(await self.core.engine.refresh(call, self._runtime)))
+
+    async def _peek(self, bound: Bound, default: Any) -> Any:
+        (reading,) = await self.core.store.read((self.lookup(bound.values),), count=False)
+        entry = reading.entry
+        if entry is MISSING or entry.is_error or not is_fresh(entry, self.core.clock.now()):
+            return default
+        return self._shown(deepcopy(entry.value) if self._copies else entry.value)
+
+    async def _put(self, value: Any, bound: Bound) -> None:
+        lookup = self.lookup(bound.values)
+        policy, now = self.source.policy, self.core.clock.now()
+        ttl = ttl_of(policy, partial(self.keying.arguments, bound.values), value)
+        kept = self.kind.unshown(deepcopy(value) if self._copies else value)
+        await self.core.store.write(lookup, made(kept, policy, ttl, now, 0.0, (), self.core.draw()))
+        self.core.flights.drop(lookup.key)
+
+    async def _many(self, bounds: list[Bound]) -> list[Any]:
+        calls = [self.call_of(bound.values, bound.args, bound.kwargs) for bound in bounds]
+        distinct = {call.key: call for call in calls}
+        answers = dict(zip(distinct, await self.core.engine.fetch_many(list(distinct.values()), self._runtime), strict=True))
+        for call in calls:
+            if call is not distinct[call.key]:
+                self.core.engine.reporter.answered(call, answers[call.key])
+        return [self._shown(self.given(answers[call.key])) for call in calls]
+
+    # What they are made of
+
+    @property
+    def _runtime(self) -> Runtime:
+        return self.core.tasks if self.kind.is_async else self.core.blocking
+
+    def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return work if self.kind.is_async else drive(work)
+
+    def given(self, answer: Answer) -> Any:
+        """Return the value of an answer as the caller gets it, or raise its error."""
+        value = answer.unwrap()
+        return deepcopy(value) if self._copies else value
+
+    def _shown(self, value: Any) -> Any:
+        return self.kind.shown(value)
+
+    def past_the_cache(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run the function and return what it returns."""
+        self.source.ledger.count(Outcome.BYPASS)
+        if self.core.hub.hears_calls:
+            self.core.hub.answered(CallAnswered("", self.name, Outcome.BYPASS, self.core.store.name, None))
+        return self.function(*args, **kwargs)
+
+    def _bind_one(self, call: Any, first: tuple[Any, ...]) -> Bound:
+        if isinstance(call, Mapping):
+            return self._bind(*first, **call)
+        return self._bind(*first, *call) if isinstance(call, tuple) else self._bind(*first, call)
+
+    def _plain_counts(self) -> tuple[int, int]:
+        if self.keying.shared:
+            return self.gate.hits, 0
+        return self.core.plain_counts(self.keying.space)

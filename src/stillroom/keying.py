@@ -1,0 +1,171 @@
+"""From the arguments of a call to its key: by the arguments themselves, by a template, or by the user's own function."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, Protocol
+
+from ._engine.generations import function_generation
+from .compile import PlainPath, plain_key
+from .errors import ConfigurationError
+from .keys import Template, instances, local_key, shorten, text_of
+from .protocols import Keyspace
+
+__all__ = ["ByArguments", "ByRule", "ByTemplate", "Keying", "rule"]
+
+class Keying(Protocol):
+    """Makes the keys of one function.
+
+    Attributes:
+        space: the keyspace that they are in.
+        shared: whether others, functions or verbs, may use the same keys.
+    """
+
+    space: Keyspace
+    shared: bool
+
+    def local(self, values: tuple[Any, ...]) -> Hashable:
+        """Return the local key for the values of all parameters."""
+        ...
+
+    def plain(self) -> PlainPath:
+        """Return how the plain hit path finds an entry."""
+        ...
+
+    def arguments(self, values: tuple[Any, ...]) -> Mapping[str, object]:
+        """Return the arguments by name."""
+        ...
+
+
+class _Named:
+    def __init__(self, signature: inspect.Signature) -> None:
+        self.signature = signature
+        self.names = tuple(signature.parameters)
+
+    def arguments(self, values: tuple[Any, ...]) -> Mapping[str, object]:
+        return dict(zip(self.names, values, strict=True))
+
+
+class ByArguments(_Named):
+    """Keys made of all arguments but those that are ignored.
+
+    An argument for ``self`` stands for itself, not for its address: by value where its class says what its value is, else by a number
+    that is given to each instance and never to another one.
+    """
+
+    shared = False
+
+    def __init__(self, signature: inspect.Signature, ignore: Sequence[str], name: str, namespace: str) -> None:
+        super().__init__(signature)
+        self._positions = [index for index, one in enumerate(self.names) if one not in ignore]
+        self._keyed = [self.names[index] for index in self._positions]
+        self._owner = next((one for one in self._keyed[:1] if one in ("self", "cls") and one == self.names[0]), None)
+        self.space = Keyspace(namespace, name, self._text, function_generation(name))
+
+    def local(self, values: tuple[Any, ...]) -> Hashable:
+        chosen = [values[index] for index in self._positions]
+        if self._owner is not None:
+            chosen[0] = instances.identity(chosen[0], self._owner)
+        return local_key(self._keyed, chosen)
+
+    def plain(self) -> PlainPath:
+        return plain_key(self.signature.parameters, self._keyed, self._owner, instances.numbers)
+
+    def _text(self, local: Any) -> str:
+        return shorten(f"({text_of(self._keyed, local, shared=False)})")
+
+
+class ByTemplate(_Named):
+    """Keys rendered from a template: names that are shared with the cache's verbs."""
+
+    shared = True
+
+    def __init__(self, signature: inspect.Signature, template: Template, space: Keyspace) -> None:
+        super().__init__(signature)
+        self.space = space
+        self._template = template
+
+    def local(self, values: tuple[Any, ...]) -> Hashable:
+        return self._template.render(self.arguments(values))
+
+    def plain(self) -> PlainPath:
+        expression, variables = self._template.expression({name: name for name in self.names})
+        return PlainPath(expression, variables, shared=True)
+
+
+class ByRule(_Named):
+    """Keys that a function of the user's makes from the arguments: names that are shared with the cache's verbs."""
+
+    shared = True
+
+    def __init__(self, signature: inspect.Signature, function: Callable[..., Any], space: Keyspace) -> None:
+        super().__init__(signature)
+        self.space = space
+        self._rule = rule(function, signature, "key")
+
+    def local(self, values: tuple[Any, ...]) -> Hashable:
+        name = self._rule(self.arguments(values), {})
+        if not isinstance(name, str) or not name:
+            raise ConfigurationError(
+                f"key must return a text that is not empty, not {name!r}; use a template for other types",
+                setting="key",
+                given=name,
+            )
+        return shorten(name)
+
+    def plain(self) -> PlainPath:
+        return PlainPath(None, shared=True)
+
+
+def rule(
+    function: Callable[..., Any], signature: inspect.Signature, setting: str, further: Sequence[str] = ()
+) -> Callable[[Mapping[str, object], Mapping[str, object]], Any]:
+    """Return a function that calls the user's rule with the arguments of a call.
+
+    A rule names the parameters it wants, and gets those. If its parameters bear other names, it is called as the decorated function is.
+
+    Args:
+        function: the user's rule.
+        signature: the decorated function's.
+        setting: the parameter's name, for the error.
+        further: what else the rule may ask for by name.
+
+    Raises:
+        ConfigurationError: the rule can be called in neither way.
+    """
+    try:
+        wanted = inspect.signature(function)
+    except (TypeError, ValueError):  # a builtin that does not tell
+        wanted = _ANYTHING
+    extra = [name for name in further if name in wanted.parameters]
+    names = [name for name, one in wanted.parameters.items() if one.kind in _NAMED]
+    if names and len(names) == len(wanted.parameters) and {*names} <= {*signature.parameters, *further}:
+        return lambda arguments, more: function(**{name: more[name] if name in more else arguments[name] for name in names})
+    _check_binds(wanted, signature, setting, function, extra)
+
+    def as_called(arguments: Mapping[str, object], more: Mapping[str, object]) -> Any:
+        bound = inspect.BoundArguments(signature, dict(arguments))  # type: ignore[arg-type]
+        return function(*bound.args, **bound.kwargs, **{name: more[name] for name in extra})
+
+    return as_called
+
+
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_ANYTHING = inspect.signature(lambda *args, **kwargs: None)
+
+
+def _check_binds(
+    wanted: inspect.Signature, signature: inspect.Signature, setting: str, function: object, extra: Sequence[str]
+) -> None:
+    args = [name for name, one in signature.parameters.items() if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+    kwargs = [name for name, one in signature.parameters.items() if one.kind is one.KEYWORD_ONLY]
+    try:
+        wanted.bind(*args, **dict.fromkeys([*kwargs, *extra]))
+    except TypeError as error:
+        raise ConfigurationError(
+            f"{setting} must be a callable that names parameters of {signature}, or takes the same arguments; "
+            f"{wanted} does neither: {error}",
+            setting=setting,
+            given=function,
+        ) from error

@@ -1,0 +1,41 @@
+"""From a call to its key.
+
+A call has two keys, and both answer one question: are the arguments of two calls of the same types and equal?
+
+- The **local key** is for the memory of this process: a tuple that holds the arguments themselves where that is safe
+  (`local_key`).
+- The **text key** is for everything else: a canonical text, the same in every process and on every run (`encode`, `text_of`),
+  or what a `Template` makes of the arguments.
+
+Local keys are equal exactly if their texts are, so it never matters which of the two a store goes by. What cannot be told apart
+reliably is refused with `stillroom.errors.UncacheableArgument`; nothing here falls back on ``repr``, ``hash`` or an address.
+
+`Parameters` binds a call's arguments to the names that keys are made of. `Instances` numbers what a method is called on, where
+that is not a value itself.
+"""
+
+from .digest import digest, shorten
+from .encode import encode, has_value_identity, register_key_type
+from .instances import InstanceNumber, Instances, instances
+from .local import ENCODED, FLAT, INSTANCE, LocalKey, local_key, text_of
+from .signature import Parameters
+from .template import Template
+
+__all__ = [
+    "ENCODED",
+    "FLAT",
+    "INSTANCE",
+    "InstanceNumber",
+    "Instances",
+    "LocalKey",
+    "Parameters",
+    "Template",
+    "digest",
+    "encode",
+    "has_value_identity",
+    "instances",
+    "local_key",
+    "register_key_type",
+    "shorten",
+    "text_of",
+]

@@ -1,0 +1,168 @@
+"""The fields of a template: how ``{user.id}`` is read, looked up and refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from stillroom.errors import ConfigurationError, UncacheableArgument
+
+from .refusals import alternatives
+
+__all__ = ["Field", "Piece", "parse"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a template.
+
+    Attributes:
+        source: the field as written, without its braces.
+        root: the parameter it starts from.
+        steps: the attributes and items to follow from there.
+        is_hashed: it stands for the digest of its value.
+        template: the template it is from, for errors.
+    """
+
+    source: str
+    root: str
+    steps: tuple[Step, ...]
+    is_hashed: bool
+    template: str
+
+    @property
+    def path(self) -> str:
+        """The field as errors call it, such as ``user.id``."""
+        return self.root + "".join(map(str, self.steps))
+
+    def lookup(self, value: object) -> object:
+        """Return the field's value, given the value of its parameter.
+
+        Raises:
+            UncacheableArgument: an attribute or item is not there.
+        """
+        for step in self.steps:
+            try:
+                value = step.of(value)
+            except (AttributeError, LookupError, TypeError) as error:
+                raise self._missing(step, value) from error
+        return value
+
+    def _missing(self, step: Step, value: object) -> UncacheableArgument:
+        kind = type(value)
+        message = f"template {self.template!r} asks for {{{self.source}}}, but was given a {kind.__qualname__} without {step}"
+        return UncacheableArgument(message, parameter=self.path, type=kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step from a value into it.
+
+    Attributes:
+        name: the attribute's name, or the item's key.
+        is_item: it is an item.
+    """
+
+    name: str | int
+    is_item: bool
+
+    def __str__(self) -> str:
+        return f"[{self.name}]" if self.is_item else f".{self.name}"
+
+    def of(self, value: object) -> object:
+        """Return what the step leads to."""
+        return value[self.name] if self.is_item else getattr(value, str(self.name))  # type: ignore[index]
+
+
+Piece: TypeAlias = "str | Field"
+"""A part of a template: literal text or a field."""
+
+_PIECE = re.compile(r"(?P<text>[^{}]+|\{\{|\}\})|\{(?P<field>[^{}]*)\}|(?P<stray>[{}])")
+_FIELD = re.compile(r"(?P<root>[^\W\d]\w*)(?P<steps>(?:\.[^\W\d]\w*|\[[^\[\]]+\])*)(?:!(?P<conversion>\w*))?")
+_STEP = re.compile(r"\.(\w+)|\[([^\[\]]+)\]")
+
+
+def parse(source: object, parameters: Sequence[str], setting: str) -> list[Piece]:
+    """Read a template.
+
+    Returns:
+        Its literal texts and fields, in their order. No two texts are neighbours.
+
+    Raises:
+        ConfigurationError: it is no template, or names what is no parameter.
+    """
+    if not isinstance(source, str):
+        message = f'{setting} must be a template such as "user:{{user_id}}", not {source!r}'
+        raise ConfigurationError(message, setting=setting, given=source)
+    reader = _Reader(source, parameters, setting)
+    return list(reader.pieces())
+
+
+class _Reader:
+    def __init__(self, source: str, parameters: Sequence[str], setting: str) -> None:
+        self._source = source
+        self._parameters = parameters
+        self._setting = setting
+
+    def pieces(self) -> Iterator[Piece]:
+        text = ""
+        for found in _PIECE.finditer(self._source):
+            if found["stray"]:
+                raise self._error(f"has a {found['stray']!r} without its counterpart; a brace itself is written twice")
+            if found["text"]:
+                text += found["text"][:1] if found["text"] in ("{{", "}}") else found["text"]
+                continue
+            if text:
+                yield text
+                text = ""
+            yield self._field(found["field"])
+        if text:
+            yield text
+
+    def _field(self, source: str) -> Field:
+        found = _FIELD.match(source)
+        if found is None:
+            raise self._error(self._no_field(source))
+        if found.end() < len(source):
+            raise self._error(self._trailing(source, found.end()))
+        if found["conversion"] not in (None, "hash"):
+            raise self._error(f"asks for {{{source}}}, but the only conversion is !hash")
+        if found["root"] not in self._parameters:
+            raise self._error(
+                f"names {found['root']!r}, which is no parameter: {alternatives(found['root'], self._parameters)}"
+            )
+        steps = tuple(map(_step, _STEP.finditer(found["steps"])))
+        return Field(source, found["root"], steps, found["conversion"] is not None, self._source)
+
+    def _no_field(self, source: str) -> str:
+        if not source:
+            return f"has an empty field; {self._example()}"
+        if source[0].isdigit():
+            return f"has the positional field {{{source}}}; {self._example()}"
+        return f"has the field {{{source}}}, which is not the name of a parameter; {self._example()}"
+
+    def _trailing(self, source: str, end: int) -> str:
+        if source[end] == ":":
+            return f"gives a format in {{{source}}}; formats could make different values look alike, write {{{source[:end]}}}"
+        return (
+            f"has the field {{{source}}}; a field is a parameter with attributes and items, as in {{user.id}} or {{doc[slug]}}"
+        )
+
+    def _example(self) -> str:
+        if not self._parameters:
+            return "there are no parameters to name"
+        return f"name a parameter, as in {{{self._parameters[0]}}} (the parameters are {', '.join(self._parameters)})"
+
+    def _error(self, fault: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"{self._setting} template {self._source!r} {fault}", setting=self._setting, given=self._source
+        )
+
+
+def _step(found: re.Match[str]) -> Step:
+    attribute, item = found.groups()
+    if attribute is not None:
+        return Step(attribute, is_item=False)
+    return Step(int(item) if item.isascii() and item.isdigit() else item, is_item=True)

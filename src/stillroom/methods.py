@@ -1,0 +1,103 @@
+"""Cached functions in the body of a class: what ``obj.method`` and ``Class.method`` give.
+
+A plain function in a class becomes a bound method by itself, but its attributes do not learn of the object: ``obj.method.invalidate(1)``
+could not know its ``obj``. So a function that is decorated in a class body is wrapped in a descriptor, whose bound form does.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from functools import update_wrapper
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .function import Operations
+
+__all__ = ["BoundFunction", "CachedMethod"]
+
+
+class BoundFunction:
+    """A cached method of one object, or a cached class method of one class. Subclasses bring a compiled ``__call__``."""
+
+    __slots__ = ("__self__",)
+
+    __func__: Callable[..., Any]
+    operations: Operations
+
+    def __init__(self, owner: Any) -> None:
+        self.__self__ = owner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__func__, name)
+
+    def __repr__(self) -> str:
+        return f"<bound cached method {self.__func__.__qualname__} of {self.__self__!r}>"
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.__self__ is other.__self__  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash((type(self), id(self.__self__)))
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        signature = inspect.signature(self.__func__)
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+    def invalidate(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Forget the result for these arguments."""
+        return self.operations.invalidate(self.__self__, *args, **kwargs)
+
+    def refresh(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Load now, store the value, and return it."""
+        return self.operations.refresh(self.__self__, *args, **kwargs)
+
+    def peek(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Return the value that is stored for these arguments, or ``default``."""
+        return self.operations.peek(self.__self__, *args, **kwargs)
+
+    def put(self, value: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Store a value as the result for these arguments."""
+        return self.operations.put(value, self.__self__, *args, **kwargs)
+
+    def key(self, /, *args: Any, **kwargs: Any) -> str:
+        """Return the key for these arguments, as text."""
+        return self.operations.key(self.__self__, *args, **kwargs)
+
+    def bypass(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Run the method; the cache is neither read nor changed."""
+        return self.operations.bypass(self.__self__, *args, **kwargs)
+
+    def many(self, calls: Iterable[Any]) -> Any:
+        """Answer several calls of this object's method at once, in the order asked."""
+        return self.operations.many(calls, first=(self.__self__,))
+
+
+class CachedMethod:
+    """A cached function in the body of a class.
+
+    Args:
+        function: the caller, as it works outside of classes, helpers and all.
+        bound: the class of what binding gives.
+        of_class: binding is to the class, as for ``classmethod``.
+    """
+
+    def __init__(self, function: Callable[..., Any], bound: type[BoundFunction], *, of_class: bool) -> None:
+        update_wrapper(self, function)
+        self._function = function
+        self._bound = bound
+        self._of_class = of_class
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self._function(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_function":  # not there yet, as in a copy that is being made
+            raise AttributeError(name)
+        return getattr(self._function, name)
+
+    def __get__(self, obj: Any, owner: type[Any] | None = None) -> Any:
+        if self._of_class:
+            return self._bound(owner if owner is not None else type(obj))
+        return self._function if obj is None else self._bound(obj)

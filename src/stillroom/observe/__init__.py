@@ -1,0 +1,1 @@
+"""Seeing what happens: events, statistics, and lists of calls."""

@@ -1,0 +1,126 @@
+"""What a cache tells those who `subscribe`: frozen objects, one type for each thing that can happen.
+
+Listeners are called in the thread in which the thing happened, never under a lock of stillroom's. What a listener raises is logged,
+and goes no further.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+__all__ = [
+    "CallAnswered",
+    "EntryEvicted",
+    "Event",
+    "Invalidated",
+    "LoadFailed",
+    "LoadFinished",
+    "Outcome",
+    "RefreshRefused",
+    "ResultRefused",
+    "StoreFailed",
+]
+
+
+class Outcome(str, enum.Enum):
+    """How a call was answered."""
+
+    HIT = "hit"
+    STALE = "stale"
+    MISS = "miss"
+    REFRESH = "refresh"
+    BYPASS = "bypass"
+    ERROR = "error"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened in a cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallAnswered(Event):
+    """A call of a decorated function, or of ``get_or_load``, was answered.
+
+    Attributes:
+        key: the text of the key.
+        function: the name of the function.
+        outcome: how the call was answered.
+        store: the name of the store that was asked.
+        ttl: for how many more seconds the value is fresh; ``None`` if nothing is stored, zero or less if it is stale.
+    """
+
+    key: str
+    function: str
+    outcome: Outcome
+    store: str
+    ttl: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFinished(Event):
+    """A load ended well. ``seconds`` tells how long it took, ``stored`` whether the value was kept."""
+
+    key: str
+    function: str
+    seconds: float
+    stored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFailed(Event):
+    """A load raised. ``rescued`` tells whether a stale value stood in, ``behind`` whether nobody waited for it."""
+
+    key: str
+    function: str
+    error: Exception
+    rescued: bool
+    behind: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRefused(Event):
+    """A value was returned but cannot be stored; ``reason`` tells why."""
+
+    key: str
+    function: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshRefused(Event):
+    """A refresh did not happen since too many wait already."""
+
+    key: str
+    function: str
+
+
+@dataclass(frozen=True, slots=True)
+class Invalidated(Event):
+    """Entries were invalidated: by key, by function, by tag, by namespace, or all of them."""
+
+    keys: tuple[str, ...] = ()
+    function: str | None = None
+    tags: tuple[str, ...] = ()
+    namespace: str | None = None
+    everything: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EntryEvicted(Event):
+    """An entry made room for others."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFailed(Event):
+    """The store raised; the call was answered without it."""
+
+    store: str
+    operation: str
+    error: Exception

@@ -1,0 +1,190 @@
+"""Everything that stillroom can be extended with, on one page.
+
+A `Store` keeps entries. A `Clock` tells the time and wakes those who wait for it. A `Listener` hears of events.
+
+The methods of a store are coroutines because some stores wait for a network; a blocking caller runs them to their end with a
+single ``send(None)``, so a store used by blocking callers must not suspend (see ``_runtime/blocking.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
+
+if TYPE_CHECKING:
+    from .entry import Entry, Generations, Missing
+    from .observe.events import Event
+
+__all__ = [
+    "Clock",
+    "Key",
+    "Keyspace",
+    "Lease",
+    "Listener",
+    "Lookup",
+    "Reading",
+    "Store",
+    "Timer",
+]
+
+
+class Keyspace:
+    """A set of keys that never meet those of another set: the names of one namespace, or the calls of one function.
+
+    In memory, identity tells keyspaces apart, so that two functions never meet even if they bear the same name. On a shared
+    store `label` does.
+
+    Attributes:
+        namespace: the namespace whose generation its entries carry.
+        label: the text that stands before the keys of this keyspace on a shared store.
+        text: from a local key to its text within the keyspace.
+        function: the name of the generation that all entries of this keyspace carry besides those of namespace and
+            everything; ``None`` for a keyspace of names, whose entries come from many functions.
+    """
+
+    __slots__ = ("__weakref__", "function", "label", "namespace", "text")
+
+    def __init__(self, namespace: str, label: str, text: Callable[[Any], str], function: str | None = None) -> None:
+        self.namespace = namespace
+        self.label = label
+        self.text = text
+        self.function = function
+
+    def __repr__(self) -> str:
+        return f"Keyspace({self.namespace!r}, {self.label!r})"
+
+
+class Key(NamedTuple):
+    """One key: the keyspace, and the local key within it (a name, or a tuple made of arguments)."""
+
+    space: Keyspace
+    local: Hashable
+
+    @property
+    def text(self) -> str:
+        """The key as text, the same in every process."""
+        return self.space.label + self.space.text(self.local)
+
+
+class Lookup(NamedTuple):
+    """A key to read, with the names of the generations (of function and tags) that its caller goes by."""
+
+    key: Key
+    generations: tuple[str, ...] = ()
+
+
+class Reading(NamedTuple):
+    """What a store knows of a key.
+
+    Attributes:
+        entry: the entry, unless there is none, it has expired, or one of its generations is over.
+        generations: the tokens now in force: of everything, of the namespace, then of the names asked for.
+        uses: how often the entry has been read before, for policies that count.
+        read_at: when it was last read, as far as this process knows.
+    """
+
+    entry: Entry[Any] | Missing
+    generations: Generations
+    uses: int = 0
+    read_at: float = 0.0
+
+
+class Lease(Protocol):
+    """The right to fill one key, void as soon as the key is invalidated.
+
+    Attributes:
+        reading: the key's state at the moment the lease was given.
+    """
+
+    @property
+    def reading(self) -> Reading: ...
+
+
+@runtime_checkable
+class Store(Protocol):
+    """Where entries live.
+
+    Three rules make invalidation win. A load begins only under a lease. `fill` stores only if the lease still stands and all its
+    generations are still in force. `write`, `delete` and `invalidate` void the leases of what they touch *before* they return.
+
+    A store must not call user code, log, or serialise while it holds a lock.
+    """
+
+    @property
+    def name(self) -> str:
+        """A short name for events and statistics, such as ``"memory"``."""
+        ...
+
+    async def read(self, lookups: Sequence[Lookup], *, count: bool = True) -> list[Reading]:
+        """Return what is known of each key, in the order asked; ``count=False`` leaves no trace in eviction and counts."""
+        ...
+
+    async def lease(self, lookup: Lookup, *, renew: bool = False) -> Lease:
+        """Take a lease and look once more, in one step; ``renew`` first voids all leases that others hold on the key."""
+        ...
+
+    async def fill(self, key: Key, entry: Entry[Any], lease: Lease) -> bool:
+        """Store what was loaded under a lease, give the lease back, and tell whether it still stood."""
+        ...
+
+    async def release(self, key: Key, lease: Lease) -> None:
+        """Give a lease back without filling the key."""
+        ...
+
+    async def write(self, lookup: Lookup, entry: Entry[Any], *, if_absent: bool = False) -> bool:
+        """Store a value given by a user, under the generations now in force, and tell whether it was stored."""
+        ...
+
+    async def delete(self, keys: Iterable[Key]) -> int:
+        """Remove entries, void the leases on their keys, and return how many fresh entries there were."""
+        ...
+
+    async def invalidate(self, *, names: Iterable[str] = (), namespaces: Iterable[str] = (), everything: bool = False) -> None:
+        """Replace generation tokens, so that whatever was loaded under the old ones is over."""
+        ...
+
+    async def names(self, space: Keyspace) -> list[str]:
+        """Return the local keys of the fresh entries of a keyspace of names."""
+        ...
+
+    async def increment(self, lookup: Lookup, amount: int, initial: Entry[Any]) -> int:
+        """Add to the fresh ``int`` stored under a key, keeping its times, or store ``initial`` if there is none.
+
+        Returns the new value. Voids the leases on the key.
+
+        Raises:
+            TypeError: what is stored is not an ``int``; nothing was changed.
+        """
+        ...
+
+    async def touch(self, key: Key, fresh_until: float, expires_at: float) -> bool:
+        """Give a fresh entry new times, and tell whether there was one."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything held; a closed store answers every read with ``MISSING``."""
+        ...
+
+
+class Timer(Protocol):
+    """A wake-up that has been asked for."""
+
+    def cancel(self) -> None:
+        """Forget the wake-up, if it has not happened yet."""
+        ...
+
+
+class Clock(Protocol):
+    """The time, and wake-ups."""
+
+    def now(self) -> float:
+        """Return the seconds since some fixed moment; never goes back."""
+        ...
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+        """Call ``callback`` once, in any thread, as soon as `now` has reached ``when``. It must be quick and not raise."""
+        ...
+
+
+Listener: TypeAlias = "Callable[[Event], None]"
+"""Anything that can be called with an event; see `stillroom.observe.events`."""

@@ -1,0 +1,361 @@
+"""The memory store: entries in this process, bounded in number and, if asked, in bytes.
+
+How it fits together: a `Partition` keeps the nodes of one keyspace in a dict; a `Room` bounds the nodes of all partitions; tokens tell
+which nodes count (`generations`). One short lock guards all of this. The plain hit path takes no lock: it reads ``gate.entries`` and
+a node, see `partition` and `node`.
+
+Rules that this file keeps:
+
+- Under the lock runs no code of the user but ``__hash__`` and ``__eq__`` of what keys are made of. Weights are taken before, and what
+  leaves is freed and reported after.
+- A node is put in place only while its lease stands and its generations are in force, both looked at under the lock.
+- `MemoryStore.epoch` is replaced after tokens have ended. A node's epoch is one that was current before its tokens were found to be in
+  force. So a node of the current epoch counts.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, cast
+
+from .._runtime.clock import SystemClock
+from .._runtime.forks import on_fork
+from ..entry import MISSING, Entry, Generations
+from ..errors import ConfigurationError
+from ..protocols import Clock, Key, Keyspace, Lease, Lookup, Reading
+from .generations import in_force
+from .leases import MemoryLease, give_back, take
+from .node import Node
+from .partition import NEVER, Gate, Partition
+from .partitions import Partitions
+from .room import Room
+from .weigher import weigh
+
+__all__ = ["Gate", "MemoryStore", "Partition"]
+
+Weigher = Callable[[Any, Any], int]
+
+
+class MemoryStore:
+    """Keeps entries in this process.
+
+    Args:
+        max_entries: how many entries there may be.
+        max_bytes: how much they may weigh together; ``None`` for no bound.
+        weigher: returns the weight of a local key and a value; `weigh` unless given.
+        clock: tells the time.
+
+    Attributes:
+        name: ``"memory"``.
+        epoch: an object that every invalidation replaces.
+        on_evict: called with the key of each entry that made room for another; must not raise.
+    """
+
+    name: Final = "memory"
+
+    def __init__(
+        self,
+        *,
+        max_entries: int = 10_000,
+        max_bytes: int | None = None,
+        weigher: Weigher | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        _check_bound(max_entries, "max_entries")
+        if max_bytes is not None:
+            _check_bound(max_bytes, "max_bytes")
+        elif weigher is not None:
+            raise ConfigurationError("weigher has no use without max_bytes", setting="weigher", given=weigher)
+        self.epoch = object()
+        self.on_evict: Callable[[Key], None] | None = None
+        self._weigher = None if max_bytes is None else weigher or weigh
+        self._now = (clock or SystemClock()).now
+        self._room = Room(max_entries) if max_bytes is None else Room(max_entries, max_bytes)
+        self._partitions = Partitions()
+        self._is_closed = False
+        self._lock = threading.Lock()
+        self._turn = _Turn(self, self._lock, self._room)
+        on_fork(self)
+
+    @property
+    def size(self) -> int:
+        """How many entries are held, those included that are over but not cleared away yet."""
+        return self._room.size
+
+    @property
+    def weight(self) -> int:
+        """How much they weigh together; zero without ``max_bytes``."""
+        return self._room.weight
+
+    @property
+    def evictions(self) -> int:
+        """How many entries made room for others."""
+        return self._room.evictions
+
+    # What plain hit paths need
+
+    def partition(self, space: Keyspace) -> Partition:
+        """Return the entries of a keyspace."""
+        partition = self._partitions.get(space)
+        if partition is not None:
+            return partition
+        with self._lock:
+            return self._partitions.make(space)
+
+    def attach(self, gate: Gate, space: Keyspace, *, checked: bool = False) -> None:
+        """Let a gate lead to the entries of a keyspace, for as long as the gate lives.
+
+        Args:
+            gate: what a plain hit path reads.
+            space: whose entries it may serve.
+            checked: it compares ``node.epoch`` with the store's, so it may serve entries with tags.
+        """
+        partition = self.partition(space)
+        with self._lock:
+            gate.store = self
+            partition.admit(gate, checked)
+
+    def detach(self, gate: Gate) -> None:
+        """Let a gate lead nowhere."""
+        with self._lock:
+            if gate.home is not None:
+                gate.home.dismiss(gate)
+
+    def plain(self, is_open: bool) -> None:
+        """Open or close all gates, those attached later included; behind a closed gate there are no entries."""
+        with self._lock:
+            self._partitions.open(is_open and not self._is_closed)
+
+    # The store protocol
+
+    async def read(self, lookups: Sequence[Lookup], *, count: bool = True) -> list[Reading]:
+        """Return what is known of each key; see `Store.read`."""
+        homes = [self.partition(lookup.key.space) for lookup in lookups]
+        now = self._now()
+        with self._turn:
+            return [self._look(home, lookup, now, count) for home, lookup in zip(homes, lookups)]
+
+    async def lease(self, lookup: Lookup, *, renew: bool = False) -> MemoryLease:
+        """Take a lease and look once more; see `Store.lease`."""
+        local = lookup.key.local
+        home = self.partition(lookup.key.space)
+        now = self._now()
+        with self._turn:
+            if renew:
+                home.leases.pop(local, None)
+            reading = self._look(home, lookup, now, count=False)
+            return MemoryLease(reading, None) if self._is_closed else take(home.leases, local, reading)
+
+    async def fill(self, key: Key, entry: Entry[Any], lease: Lease) -> bool:
+        """Store what was loaded under a lease, and give the lease back; see `Store.fill`."""
+        lease, home = cast(MemoryLease, lease), self.partition(key.space)
+        try:
+            weight = self._weigh(key, entry)
+        except BaseException:
+            await self.release(key, lease)
+            raise
+        now = self._now()
+        with self._turn:
+            if not give_back(home.leases, key.local, lease):
+                return False
+            if not in_force(lease.reading.generations) or not in_force(entry.generations):
+                return False
+            return self._put(Node(home, key.local, entry, entry.generations, self.epoch, weight), now)
+
+    async def release(self, key: Key, lease: Lease) -> None:
+        """Give a lease back without filling the key."""
+        home = self.partition(key.space)
+        with self._lock:
+            give_back(home.leases, key.local, cast(MemoryLease, lease))
+
+    async def write(self, lookup: Lookup, entry: Entry[Any], *, if_absent: bool = False) -> bool:
+        """Store a value given by a user; see `Store.write`."""
+        key = lookup.key
+        home = self.partition(key.space)
+        weight = self._weigh(key, entry)
+        now = self._now()
+        with self._turn:
+            if self._is_closed or (if_absent and self._fresh(home, key, now) is not None):
+                return False
+            return self._write(home, lookup, entry, weight, now)
+
+    async def delete(self, keys: Iterable[Key]) -> int:
+        """Remove entries and void the leases on their keys; return how many fresh entries there were."""
+        placed = [(self.partition(key.space), key.local) for key in keys]
+        now, found = self._now(), 0
+        with self._turn:
+            for home, local in placed:
+                home.leases.pop(local, None)
+                node = self._known(home, local, now)
+                if node is not None:
+                    found += now < node.fresh_until
+                    self._room.remove(node)
+        return found
+
+    async def invalidate(self, *, names: Iterable[str] = (), namespaces: Iterable[str] = (), everything: bool = False) -> None:
+        """Replace generation tokens, so that whatever was loaded under the old ones is over."""
+        names, namespaces = set(names), set(namespaces)
+        former = None
+        with self._turn:
+            over = self._partitions.end(names, namespaces, everything)
+            self.epoch = object()
+            if everything:
+                former = self._room.clear(over)
+            else:
+                self._room.bury(over)
+        if former is not None:
+            former.dissolve()
+
+    async def names(self, space: Keyspace) -> list[str]:
+        """Return the local keys of the fresh entries of a keyspace of names."""
+        nodes = list(self.partition(space).entries.values())  # one step, so no lock is needed
+        now = self._now()
+        return [cast(str, node.key) for node in nodes if _is_fresh(node, now) and in_force(node.generations)]
+
+    async def increment(self, lookup: Lookup, amount: int, initial: Entry[Any]) -> int:
+        """Add to the fresh ``int`` stored under a key, or store ``initial``; see `Store.increment`."""
+        key = lookup.key
+        home = self.partition(key.space)
+        weight = self._weigh(key, initial)
+        now = self._now()
+        with self._turn:
+            node = self._fresh(home, key, now)
+            if node is None:
+                if not self._is_closed:
+                    self._write(home, lookup, initial, weight, now)
+                return cast(int, initial.value)
+            if type(node.value) is not int:  # a subclass would bring its own addition
+                raise TypeError(f"only an int can be incremented, not {type(node.value).__name__}")
+            entry = node.entry
+            entry.value = value = node.value + amount
+            self._succeed(node, entry, now)
+            return value
+
+    async def touch(self, key: Key, fresh_until: float, expires_at: float) -> bool:
+        """Give a fresh entry new times, and tell whether there was one."""
+        home = self.partition(key.space)
+        now = self._now()
+        with self._turn:
+            node = self._fresh(home, key, now)
+            if node is None:
+                return False
+            entry = node.entry
+            # A deadline ahead of the end of freshness was chosen for the old times. The engine decides about the new ones.
+            entry.plain_until = fresh_until if node.plain_until == node.fresh_until else NEVER
+            entry.fresh_until, entry.expires_at = fresh_until, expires_at
+            self._succeed(node, entry, now)
+            return True
+
+    async def close(self) -> None:
+        """Let go of everything held; a closed store answers every read with ``MISSING``."""
+        with self._lock:
+            self._is_closed = True
+            self._partitions.open(False)
+        await self.invalidate(everything=True)
+
+    # Fork
+
+    def before_fork(self) -> None:
+        """Take the lock, so that the child's copy is whole."""
+        self._lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        """Give the lock back."""
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Give the lock back, and void the leases: their loads run in the parent."""
+        for partition in self._partitions:
+            partition.leases = {}
+        self._lock.release()
+
+    # Steps under the lock
+
+    def _known(self, home: Partition, local: object, now: float) -> Node | None:
+        """Return the node that counts for a key; one that no longer does is removed."""
+        node = home.entries.get(local)
+        if node is None:
+            return None
+        if now < node.expires_at and in_force(node.generations):
+            node.epoch = self.epoch
+            return node
+        self._room.remove(node)
+        return None
+
+    def _fresh(self, home: Partition, key: Key, now: float) -> Node | None:
+        node = self._known(home, key.local, now)
+        return node if node is not None and _is_fresh(node, now) else None
+
+    def _look(self, home: Partition, lookup: Lookup, now: float, count: bool) -> Reading:
+        generations = self._partitions.tokens(home, lookup.generations)
+        node = self._known(home, lookup.key.local, now)
+        if node is None:
+            return Reading(MISSING, generations)
+        reading = Reading(node.entry, generations, node.hits + node.uses, node.read_at)
+        if count:
+            node.uses += 1
+            node.read_at = now
+        return reading
+
+    def _write(self, home: Partition, lookup: Lookup, entry: Entry[Any], weight: int, now: float) -> bool:
+        home.leases.pop(lookup.key.local, None)
+        generations: Generations = self._partitions.tokens(home, lookup.generations)
+        return self._put(Node(home, lookup.key.local, entry, generations, self.epoch, weight), now)
+
+    def _succeed(self, node: Node, entry: Entry[Any], now: float) -> None:
+        """Put an entry that is the same but for its value or its times into the place of a node."""
+        node.home.leases.pop(node.key, None)
+        successor = Node(node.home, node.key, entry, node.generations, self.epoch, node.weight)
+        successor.uses = node.hits + node.uses
+        self._put(successor, now)
+
+    def _put(self, node: Node, now: float) -> bool:
+        self._room.bury(self._partitions.without_keyspace())
+        if now < node.expires_at and node.weight <= self._room.max_weight:
+            self._room.put(node, now)
+            return True
+        former = self._known(node.home, node.key, now)
+        if former is not None:
+            self._room.remove(former)  # it is outdated, though its successor cannot stay
+        return False
+
+    def _weigh(self, key: Key, entry: Entry[Any]) -> int:
+        return 0 if self._weigher is None else max(0, self._weigher(key.local, entry.value))
+
+
+class _Turn:
+    """The lock of a store; what leaves the store while it is held is freed and reported after its release."""
+
+    __slots__ = ("_lock", "_room", "_store")
+
+    def __init__(self, store: MemoryStore, lock: threading.Lock, room: Room) -> None:
+        self._store = store
+        self._lock = lock
+        self._room = room
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        if not self._room.dropped:
+            self._lock.release()
+            return
+        dropped, evicted = self._room.hand_over()
+        self._lock.release()
+        del dropped
+        on_evict = self._store.on_evict
+        if on_evict is not None:
+            for node in evicted:
+                space = node.home.space()
+                if space is not None:
+                    on_evict(Key(space, node.key))
+
+
+def _is_fresh(node: Node, now: float) -> bool:
+    return now < node.expires_at and now < node.fresh_until
+
+
+def _check_bound(bound: object, setting: str) -> None:
+    if not isinstance(bound, int) or isinstance(bound, bool) or bound < 1:
+        raise ConfigurationError(f"{setting} must be a whole number above zero, not {bound!r}", setting=setting, given=bound)

@@ -1,0 +1,116 @@
+"""Nodes: how the memory store keeps an entry.
+
+A node never changes as regards its value: a refill makes a new node and puts it into the dict in one step. So whoever reads without
+a lock sees a value and a deadline that belong together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any
+
+from ..entry import Entry, Generations
+
+if TYPE_CHECKING:
+    from .partition import Partition
+    from .s3fifo import Queue
+
+__all__ = ["Link", "Node"]
+
+
+class Link:
+    """A place in a ring; unlinked places have neither neighbour."""
+
+    __slots__ = ("next", "prev")
+
+    prev: Node
+    next: Node
+
+
+class Node(Link):
+    """A stored entry, with its place in the eviction queues.
+
+    It holds the parts of the entry instead of the entry, which saves a quarter of the memory that the store spends on it.
+
+    Attributes:
+        value: the entry's value.
+        plain_until: until when the plain hit path may serve the value.
+        hits: how often the plain hit path has.
+        epoch: the store's epoch at a moment when all generations were in force.
+        key: the local key.
+        home: the partition.
+        uses: how often the entry was read otherwise.
+        seen: the hits and uses that the eviction policy has dealt with.
+        queue: the queue it is linked into.
+        weight: its share of ``max_bytes``.
+        read_at: when it was last read; the plain hit path notes this only for functions that need it.
+
+    The others are those of the entry.
+    """
+
+    __slots__ = (
+        "cost",
+        "epoch",
+        "expires_at",
+        "fresh_until",
+        "generations",
+        "hits",
+        "home",
+        "is_error",
+        "key",
+        "loaded_at",
+        "plain_until",
+        "queue",
+        "read_at",
+        "retry_at",
+        "seen",
+        "uses",
+        "value",
+        "weight",
+    )
+
+    def __init__(
+        self,
+        home: Partition,
+        key: Hashable,
+        entry: Entry[Any],
+        generations: Generations,
+        epoch: object,
+        weight: int = 0,
+    ) -> None:
+        self.home = home
+        self.key = key
+        self.value = entry.value
+        self.loaded_at = self.read_at = entry.loaded_at
+        self.fresh_until = entry.fresh_until
+        self.expires_at = entry.expires_at
+        self.cost = entry.cost
+        self.generations = generations
+        self.is_error = entry.is_error
+        self.retry_at = entry.retry_at
+        self.plain_until = home.plain_until(entry.plain_until, generations)
+        self.epoch = epoch
+        self.weight = weight
+        self.hits = self.uses = self.seen = 0
+        self.queue: Queue | None = None
+
+    def __del__(self) -> None:
+        # Whoever reads without a lock may hold a node for a moment after its removal, and still count a hit. This runs when the last
+        # holder lets go, so no hit is lost. Nor is one between the load and the store of `+=` on a slot: CPython hands its global
+        # lock over only at calls and backward jumps.
+        self.home.plain_hits += self.hits
+
+    @property
+    def entry(self) -> Entry[Any]:
+        """The entry, made anew."""
+        return Entry(
+            self.value,
+            self.loaded_at,
+            self.fresh_until,
+            self.expires_at,
+            self.cost,
+            self.generations,
+            self.is_error,
+            self.retry_at,
+            self.plain_until,
+        )

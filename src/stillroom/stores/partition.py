@@ -1,0 +1,139 @@
+"""Partitions: the entries and leases of one keyspace, and the gates through which plain hit paths reach the entries.
+
+Invalidating a whole partition replaces its dict, so plain hits need not look at generations: what they find in the current dict was
+not invalidated. Nothing in here takes a lock: the store does. Plain hit paths read ``gate.entries`` without one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any
+from weakref import ref
+
+from ..entry import Generations
+from ..protocols import Keyspace
+from .leases import Standing
+
+if TYPE_CHECKING:
+    from .node import Node
+
+__all__ = ["Gate", "Partition"]
+
+NEVER = -math.inf
+
+
+class Gate:
+    """What the plain hit path of one function reads.
+
+    Attributes:
+        entries: the nodes that it may serve by local key; empty while the gate is closed. Nobody but the store writes into it.
+        store: the store they are in, whose ``epoch`` vouches for entries with tags.
+        now: the clock.
+        hits: plain hits, for functions that share their entries with others and therefore count here.
+        home: the partition, while attached.
+    """
+
+    __slots__ = ("__weakref__", "entries", "hits", "home", "now", "store")
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.entries: dict[Hashable, Node] = {}
+        self.store: Any = None
+        self.now = now
+        self.hits = 0
+        self.home: Partition | None = None
+
+
+class Partition:
+    """The entries of one keyspace.
+
+    Attributes:
+        space: the keyspace, weakly: its entries vanish with it.
+        namespace: the keyspace's namespace.
+        function: the keyspace's function, if it has one.
+        entries: the nodes by local key.
+        names: the names of the generations that all its entries carry besides those of everything and of the namespace.
+        leases: the leases that stand, by local key.
+        graves: former dicts of entries that have not been cleared away yet.
+        usual: the generations that all its entries carry.
+        checked: whoever reads the plain path compares epochs, so entries with further generations may take it.
+        plain_hits: hits on the plain path of entries that are gone.
+        evictions: how many entries made room for others.
+    """
+
+    __slots__ = (
+        "_gates",
+        "_is_open",
+        "checked",
+        "entries",
+        "evictions",
+        "function",
+        "graves",
+        "leases",
+        "names",
+        "namespace",
+        "plain_hits",
+        "space",
+        "usual",
+    )
+
+    def __init__(self, space: ref[Keyspace], namespace: str, function: str | None, usual: Generations, is_open: bool) -> None:
+        self.space = space
+        self.namespace = namespace
+        self.function = function
+        self.names = () if function is None else (function,)
+        self.usual = usual
+        self.entries: dict[Hashable, Node] = {}
+        self.leases: dict[Hashable, Standing] = {}
+        self.graves: list[dict[Hashable, Node]] = []
+        self.checked = function is None
+        self.plain_hits = self.evictions = 0
+        self._gates: list[ref[Gate]] = []
+        self._is_open = is_open
+
+    def count_hits(self) -> int:
+        """Return how many hits the plain path has answered; exact whenever no other thread is at work on the partition."""
+        # Nodes go from the entries to the graves and out of existence. Counted in the reverse order, none is counted twice.
+        count = self.plain_hits
+        for entries in [*self.graves, self.entries]:
+            count += sum(node.hits for node in list(entries.values()))
+        return count
+
+    def plain_until(self, deadline: float, generations: Generations) -> float:
+        """Return until when the plain path may serve an entry with these generations, which by itself it may until a deadline."""
+        return deadline if self.checked or len(generations) <= len(self.usual) else NEVER
+
+    def renew(self) -> dict[Hashable, Node]:
+        """Start with a new dict of entries, void all leases, and return the former dict."""
+        former, self.entries, self.leases = self.entries, {}, {}
+        self._show()
+        return former
+
+    def open(self, is_open: bool) -> None:
+        """Open or close all gates."""
+        self._is_open = is_open
+        self._show()
+
+    def admit(self, gate: Gate, checked: bool) -> None:
+        """Attach a gate; one that does not check bars the plain path for entries with further generations."""
+        self._gates = [other for other in self._gates if other() is not None]
+        checks = checked and (self.checked or not self._gates)
+        if self.checked and not checks:
+            for node in self.entries.values():
+                if len(node.generations) > len(self.usual):
+                    node.plain_until = NEVER
+        self.checked = checks
+        self._gates.append(ref(gate))
+        gate.home = self
+        self._show()
+
+    def dismiss(self, gate: Gate) -> None:
+        """Detach a gate."""
+        self._gates = [other for other in self._gates if other() not in (None, gate)]
+        gate.home, gate.entries = None, {}
+
+    def _show(self) -> None:
+        for weak in self._gates:
+            gate = weak()
+            if gate is not None:
+                gate.entries = self.entries if self._is_open else {}

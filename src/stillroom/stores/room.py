@@ -1,0 +1,140 @@
+"""The room that a memory store has: what goes in, what has to go out, and in which order.
+
+The dead go first: entries of invalidated or vanished partitions lie in graves, and every insertion clears a few of them away. Then
+the expired: every insertion looks at two nodes, in turn. Only then does the eviction policy choose.
+
+Nothing that leaves is freed in here, because freeing a value may run code of the user, and the store holds its lock: what leaves is
+kept until the store has released the lock and asks for it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Hashable, Iterable
+from typing import Final
+
+from .generations import in_force
+from .node import Node
+from .partition import Partition
+from .s3fifo import S3Fifo
+
+__all__ = ["Room"]
+
+_CLEARED: Final = 4  # nodes that an insertion takes from graves
+_LOOKED_AT: Final = 2  # nodes that an insertion checks for expiry, if there are no graves
+
+
+class Room:
+    """The nodes of all partitions, within bounds.
+
+    Attributes:
+        max_weight: how much the nodes may weigh together.
+        evictions: how many entries made room for others.
+        dropped: what has left and is to be freed.
+        evicted: those of them that made room for others.
+    """
+
+    def __init__(self, max_entries: int, max_weight: float = math.inf) -> None:
+        self.max_entries = max_entries
+        self.max_weight = max_weight
+        self.evictions = 0
+        self.dropped: list[object] = []
+        self.evicted: list[Node] = []
+        self._queues = S3Fifo(max_entries, max_weight)
+        self._bereaved: deque[Partition] = deque()  # partitions that have graves
+
+    @property
+    def size(self) -> int:
+        """How many nodes there are, the dead and the expired included."""
+        return self._queues.size
+
+    @property
+    def weight(self) -> int:
+        """How much they weigh together."""
+        return self._queues.weight
+
+    def put(self, node: Node, now: float) -> None:
+        """Let a node in, in the place of the one with the same key if there is one; whoever has to leave for it, leaves."""
+        entries = node.home.entries
+        old = entries.get(node.key)
+        self._tidy(now)
+        if old is None or old.queue is None:  # never there, or just tidied away
+            while self._queues.is_short(entries=1, weight=node.weight):
+                self._make_room(now)
+            entries[node.key] = node
+            self._queues.insert(node)
+            return
+        entries[node.key] = node
+        self._queues.replace(old, node)
+        self.dropped.append(old)
+        while self._queues.is_short():
+            self._make_room(now)
+
+    def remove(self, node: Node) -> None:
+        """Take out a node that its partition still holds."""
+        del node.home.entries[node.key]
+        self._queues.remove(node)
+        self.dropped.append(node)
+
+    def bury(self, over: Iterable[tuple[Partition, dict[Hashable, Node]]]) -> None:
+        """Take over entries that are dead as a whole, without a look at each."""
+        for partition, entries in over:
+            if entries:
+                partition.graves.append(entries)
+                self._bereaved.append(partition)
+
+    def clear(self, over: Iterable[tuple[Partition, dict[Hashable, Node]]]) -> S3Fifo:
+        """Let go of everything; return the queues, which the caller must dissolve once it has released the lock."""
+        self.dropped += [entries for _, entries in over]
+        for partition in self._bereaved:
+            self.dropped += partition.graves
+            partition.graves = []
+        self._bereaved.clear()
+        former, self._queues = self._queues, S3Fifo(self.max_entries, self.max_weight)
+        return former
+
+    def hand_over(self) -> tuple[list[object], list[Node]]:
+        """Return what was dropped and what was evicted since the last time."""
+        dropped, evicted = self.dropped, self.evicted
+        self.dropped, self.evicted = [], []
+        return dropped, evicted
+
+    def _tidy(self, now: float) -> None:
+        if self._bereaved:
+            for _ in range(_CLEARED):
+                self._clear_one()
+            return
+        for _ in range(_LOOKED_AT):
+            node = self._queues.next_in_turn()
+            if node is not None and not _counts(node, now):
+                self.remove(node)
+
+    def _make_room(self, now: float) -> None:
+        if self._clear_one():
+            return
+        node = self._queues.evict()
+        del node.home.entries[node.key]
+        self.dropped.append(node)
+        if _counts(node, now):
+            self.evictions += 1
+            node.home.evictions += 1
+            self.evicted.append(node)
+
+    def _clear_one(self) -> bool:
+        """Clear a dead node away, and tell whether there was one."""
+        if not self._bereaved:
+            return False
+        partition = self._bereaved[0]
+        grave = partition.graves[-1]
+        _, node = grave.popitem()
+        self._queues.remove(node)
+        self.dropped.append(node)
+        if not grave:
+            partition.graves.pop()
+            self._bereaved.popleft()
+        return True
+
+
+def _counts(node: Node, now: float) -> bool:
+    return now < node.expires_at and in_force(node.generations)

@@ -1,0 +1,53 @@
+"""How many bytes a key and its value take, roughly."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Final
+
+__all__ = ["weigh"]
+
+_SAMPLE: Final = 50  # parts of one object that are weighed, evenly spaced, to stand for all of its parts
+_EFFORT: Final = 2_000  # objects that are weighed with their parts; of those beyond, only what they take themselves counts
+_DEPTH: Final = 50
+
+_SHARED = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType, CodeType)
+"""Belong to the program, not to the values that refer to them."""
+
+
+def weigh(key: object, value: object) -> int:
+    """Return the approximate size in bytes of a key and its value.
+
+    It adds up what ``sys.getsizeof`` says of both and of all that they refer to, such as items and attributes, each object once.
+    Objects that the rest of the program uses as well, such as ``None`` and short text, count in full. Of large containers only some
+    items are weighed and taken to stand for the others, so that no value takes longer than a few milliseconds to weigh.
+    """
+    weighing = _Weighing()
+    return weighing.all_of(key, _DEPTH) + weighing.all_of(value, _DEPTH)
+
+
+class _Weighing:
+    """What has been seen so far, and how much effort is left."""
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+        self._effort = _EFFORT
+
+    def all_of(self, one: object, depth: int) -> int:
+        """Return the size of an object with its parts, so many levels deep; zero if it was seen before."""
+        if id(one) in self._seen:
+            return 0
+        self._seen.add(id(one))
+        own = sys.getsizeof(one, 0)
+        self._effort -= 1
+        return own + self._parts_of(one, depth - 1) if depth and self._effort > 0 else own
+
+    def _parts_of(self, one: object, depth: int) -> int:
+        # Asks the type itself what the object refers to: no attribute is looked up, so no code of the user runs.
+        parts = [part for part in gc.get_referents(one) if not isinstance(part, _SHARED)]
+        step = -(-len(parts) // _SAMPLE) or 1
+        sample = parts[::step]
+        total = sum([self.all_of(part, depth) for part in sample])
+        return total * len(parts) // len(sample) if sample else 0

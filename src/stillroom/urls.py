@@ -1,0 +1,56 @@
+"""From a url to a store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from .errors import ConfigurationError
+from .protocols import Clock, Store
+from .stores.memory import MemoryStore
+
+__all__ = ["open_store"]
+
+_WHOLE_NUMBERS = ("max_bytes", "max_entries")
+
+
+def open_store(url: str | Store, clock: Clock, options: Mapping[str, Any]) -> Store:
+    """Return the store that a url names; a store is returned as it is.
+
+    Raises:
+        ConfigurationError: the url or an option makes no sense.
+    """
+    if not isinstance(url, str):
+        return _given(url, options)
+    parts = urlsplit(url)
+    if parts.scheme != "memory" or parts.netloc or parts.path:
+        raise ConfigurationError(
+            f'url must be like "memory://" or "memory://?max_entries=10000", not {url!r}', setting="url", given=url
+        )
+    settings = {**dict(_option(name, text) for name, text in parse_qsl(parts.query, keep_blank_values=True)), **options}
+    unknown = sorted(settings.keys() - {*_WHOLE_NUMBERS, "weigher"})
+    if unknown:
+        raise ConfigurationError(
+            f"{unknown[0]} is no option of memory://; there are max_entries, max_bytes and weigher",
+            setting=unknown[0],
+            given=settings[unknown[0]],
+        )
+    return MemoryStore(clock=clock, **settings)
+
+
+def _given(store: Store, options: Mapping[str, Any]) -> Store:
+    if not isinstance(store, Store):
+        raise ConfigurationError(f"url must be a text or a store, not {store!r}", setting="url", given=store)
+    if options:
+        raise ConfigurationError(f"{next(iter(options))} has no effect beside a store that is made already", setting="url", given=store)
+    return store
+
+
+def _option(name: str, text: str) -> tuple[str, object]:
+    if name in _WHOLE_NUMBERS:
+        try:
+            return name, int(text)
+        except ValueError as error:
+            raise ConfigurationError(f"{name} must be a whole number, not {text!r}", setting=name, given=text) from error
+    return name, text
