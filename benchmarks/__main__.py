@@ -46,9 +46,10 @@ def measure(parts: set[str], *, quick: bool) -> Findings:
     if "scale" in parts:
         findings.scale = time_rounds(contenders.scales(20_000 if quick else 1_000_000), rounds=rounds, seconds=seconds)
     if "memory" in parts:
-        findings.memory = _measured_by("memory")
+        findings.memory = dict(_measured_by("memory"))
     if "hit_rate" in parts:
-        findings.hit_rates = _measured_by("hit_rate")
+        for row in _measured_by("hit_rate"):
+            findings.hit_rates.setdefault(row["trace"], {})[round(100 * row["share"])] = row["hit_rate"]
     if "import" in parts:
         findings.importing = importing.measure()
     return findings
@@ -57,9 +58,9 @@ def measure(parts: set[str], *, quick: bool) -> Findings:
 def _measured_by(module: str) -> Any:
     try:
         return importlib.import_module(f"{__package__}.{module}").measure()
-    except ImportError as missing:
-        print(f"left out: {missing}", file=sys.stderr)
-        return {}
+    except (ImportError, FileNotFoundError, StopIteration) as missing:  # a library, or the traces
+        print(f"left out: {module}: {missing!r}", file=sys.stderr)
+        return ()
 
 
 def write(findings: Findings, *, publish: bool) -> None:

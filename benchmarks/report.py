@@ -56,7 +56,7 @@ def as_json(findings: Findings) -> dict[str, Any]:
             for section, timings in (("hit", findings.hit), ("miss", findings.miss), ("scale", findings.scale))
         },
         "memory": dict(findings.memory),
-        "hit_rates": {trace: dict(rates) for trace, rates in findings.hit_rates.items()},
+        "hit_rates": findings.hit_rates,
         "import_ms": findings.importing and findings.importing.milliseconds,
         "targets": [
             {"name": target.name, "unit": target.unit, "measured": measured, "limit": limit, "met": met}

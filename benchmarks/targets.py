@@ -25,7 +25,7 @@ class Findings:
     miss: Timings = field(default_factory=Timings)
     scale: Timings = field(default_factory=Timings)
     memory: Mapping[str, float] = field(default_factory=dict)
-    hit_rates: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    hit_rates: dict[str, dict[int, float]] = field(default_factory=dict)
     importing: Importing | None = None
 
 

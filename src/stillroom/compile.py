@@ -7,7 +7,6 @@ look the entry up without any of that work:
     def exchange_rate(base, quote='EUR'):
         try:
             node = gate.entries[base, quote, type(base), type(quote)]
-            now = gate.now
             if now() < node.plain_until:
                 node.hits += 1
                 return node.value
@@ -140,18 +139,17 @@ class PlainPath:
         return _PLAIN.format(
             p=_P,
             key=self.key,
+            now=f"({_P}read_at := {_P}now())" if self.noted else f"{_P}now()",
             verified=f" and {_P}node.epoch is {_P}gate.store.epoch" if self.checked else "",
             count=f"{_P}gate.hits += 1" if self.shared else "pass",
-            note=f"{_P}node.read_at = {_P}now" if self.noted else "pass",
+            note=f"{_P}node.read_at = {_P}read_at" if self.noted else "pass",
         )
 
 
 _PLAIN = """\
     try:
         {p}node = {p}gate.entries[{key}]
-        {p}clock = {p}gate.now
-        {p}now = {p}clock()
-        if {p}now < {p}node.plain_until{verified}:
+        if {now} < {p}node.plain_until{verified}:
             {p}node.hits += 1
             {count}
             {note}

@@ -15,7 +15,7 @@ from .function import Operations
 from .keying import ByArguments, ByRule, ByTemplate, Keying, rule
 from .keys import Template
 from .kinds import Kind
-from .methods import BoundFunction, CachedMethod
+from .methods import BoundFunction, descriptor
 
 if TYPE_CHECKING:
     from .core import Core
@@ -80,7 +80,7 @@ class _Cached:
         call = _caller(self.function, self.operations, self.shape, header=header, prelude=owner, defaults=bound_shape.defaults)
         body = {"__slots__": (), "__call__": call, "__func__": self.caller, "operations": self.operations}
         body["__doc__"] = self.function.__doc__
-        return CachedMethod(self.caller, type("BoundFunction", (BoundFunction,), body), of_class=of_class)
+        return descriptor(self.caller, type("BoundFunction", (BoundFunction,), body), of_class=of_class)
 
 
 def _cached(
@@ -125,7 +125,12 @@ def _caller(
         general = "await _stillroom_slow" if kind.is_async else "_stillroom_slow"
         body = f"{prelude}{path.source()}    return {general}({shape.bound})\n"
         slow = operations.slow_async if kind.is_async else operations.slow
-        variables = {**path.variables, "_stillroom_gate": operations.gate, "_stillroom_slow": slow}
+        variables = {
+            **path.variables,
+            "_stillroom_gate": operations.gate,
+            "_stillroom_now": operations.core.clock.now,
+            "_stillroom_slow": slow,
+        }
     return compiled(
         function, shape, body, {**variables, **(defaults or {})}, awaits=kind is Kind.COROUTINE, parameters=header
     )

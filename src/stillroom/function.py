@@ -73,6 +73,7 @@ class Operations:
         self._tags = tags
         self._generation = function_generation(name)
         self._copies = policy.copy
+        self._records = kind.is_generator
 
     # How calls are answered
 
@@ -92,8 +93,10 @@ class Operations:
 
     def call_of(self, values: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """Return what the engine is to answer."""
-        load = partial(self.function, *args, **kwargs)
-        return Call(self.source, self.lookup(values), self.kind.recorded(load), partial(self.keying.arguments, values))
+        load: Callable[[], Any] = partial(self.function, *args, **kwargs)
+        if self._records:
+            load = self.kind.recorded(load)
+        return Call(self.source, self.lookup(values), load, partial(self.keying.arguments, values))
 
     def lookup(self, values: tuple[Any, ...]) -> Lookup:
         """Return the key of a call, with the generations that it goes by."""

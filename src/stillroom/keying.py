@@ -59,15 +59,17 @@ class ByArguments(_Named):
     def __init__(self, signature: inspect.Signature, ignore: Sequence[str], name: str, namespace: str) -> None:
         super().__init__(signature)
         self._positions = [index for index, one in enumerate(self.names) if one not in ignore]
+        self._ignores = bool(ignore)
         self._keyed = [self.names[index] for index in self._positions]
         self._owner = next((one for one in self._keyed[:1] if one in ("self", "cls") and one == self.names[0]), None)
         self.space = Keyspace(namespace, name, self._text, function_generation(name))
 
     def local(self, values: tuple[Any, ...]) -> Hashable:
-        chosen = [values[index] for index in self._positions]
+        if self._ignores:
+            values = tuple([values[index] for index in self._positions])
         if self._owner is not None:
-            chosen[0] = instances.identity(chosen[0], self._owner)
-        return local_key(self._keyed, chosen)
+            values = (instances.identity(values[0], self._owner), *values[1:])
+        return local_key(self._keyed, values)
 
     def plain(self) -> PlainPath:
         return plain_key(self.signature.parameters, self._keyed, self._owner, instances.numbers)

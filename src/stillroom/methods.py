@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .function import Operations
 
-__all__ = ["BoundFunction", "CachedMethod"]
+__all__ = ["BoundFunction", "CachedMethod", "descriptor"]
 
 
 class BoundFunction:
@@ -79,15 +79,11 @@ class CachedMethod:
 
     Args:
         function: the caller, as it works outside of classes, helpers and all.
-        bound: the class of what binding gives.
-        of_class: binding is to the class, as for ``classmethod``.
     """
 
-    def __init__(self, function: Callable[..., Any], bound: type[BoundFunction], *, of_class: bool) -> None:
+    def __init__(self, function: Callable[..., Any]) -> None:
         update_wrapper(self, function)
         self._function = function
-        self._bound = bound
-        self._of_class = of_class
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self._function(*args, **kwargs)
@@ -97,7 +93,23 @@ class CachedMethod:
             raise AttributeError(name)
         return getattr(self._function, name)
 
-    def __get__(self, obj: Any, owner: type[Any] | None = None) -> Any:
-        if self._of_class:
-            return self._bound(owner if owner is not None else type(obj))
-        return self._function if obj is None else self._bound(obj)
+
+def descriptor(function: Callable[..., Any], bound: type[BoundFunction], *, of_class: bool) -> CachedMethod:
+    """Return what stands in the body of a class for a cached function.
+
+    ``__get__`` is made for this one function, as a closure: every call of the method goes through it.
+
+    Args:
+        function: the caller, as it works outside of classes.
+        bound: the class of what binding gives.
+        of_class: binding is to the class, as for ``classmethod``.
+    """
+
+    def bind(self: CachedMethod, obj: Any, owner: type[Any] | None = None) -> Any:
+        return function if obj is None else bound(obj)
+
+    def bind_class(self: CachedMethod, obj: Any, owner: type[Any] | None = None) -> Any:
+        return bound(type(obj) if owner is None else owner)
+
+    made = type("CachedMethod", (CachedMethod,), {"__get__": bind_class if of_class else bind})
+    return made(function)

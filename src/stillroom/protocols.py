@@ -23,6 +23,7 @@ __all__ = [
     "Listener",
     "Lookup",
     "Reading",
+    "Serializer",
     "Store",
     "Timer",
 ]
@@ -119,8 +120,15 @@ class Store(Protocol):
         """Return what is known of each key, in the order asked; ``count=False`` leaves no trace in eviction and counts."""
         ...
 
-    async def lease(self, lookup: Lookup, *, renew: bool = False) -> Lease:
-        """Take a lease and look once more, in one step; ``renew`` first voids all leases that others hold on the key."""
+    async def lease(self, lookup: Lookup, known: Reading | None = None, *, renew: bool = False) -> Lease:
+        """Take a lease and look once more, in one step.
+
+        Args:
+            lookup: the key.
+            known: that there was no entry a moment ago, and that no load of this process has ended since. A store that no other
+                process fills may take this for the state of things.
+            renew: first void all leases that others hold on the key.
+        """
         ...
 
     async def fill(self, key: Key, entry: Entry[Any], lease: Lease) -> bool:
@@ -163,6 +171,26 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Let go of everything held; a closed store answers every read with ``MISSING``."""
+        ...
+
+
+class Serializer(Protocol):
+    """Turns values into bytes and back, for stores outside of this process."""
+
+    def dump(self, value: Any) -> bytes:
+        """Return a value as bytes.
+
+        Raises:
+            TypeError: it is of a type that would not come back as it is.
+        """
+        ...
+
+    def load(self, data: bytes) -> Any:
+        """Return the value that became these bytes.
+
+        Raises:
+            ValueError: they are not what `dump` made.
+        """
         ...
 
 

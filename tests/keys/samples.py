@@ -127,13 +127,13 @@ def same(a: Any, b: Any) -> bool:
     if isinstance(a, (Point, Twin)):
         return same([a.x, a.y], [b.x, b.y])
     if isinstance(a, datetime):
-        return a.replace(tzinfo=None) == b.replace(tzinfo=None) and (a.fold, a.tzinfo) == (b.fold, b.tzinfo)
+        return (a.replace(tzinfo=None), a.fold, a.tzinfo) == (b.replace(tzinfo=None), b.fold, b.tzinfo)
     if isinstance(a, Decimal):
-        return a.as_tuple() == b.as_tuple()
+        return bool(a.as_tuple() == b.as_tuple())
     if isinstance(a, complex):
         return same([a.real, a.imag], [b.real, b.imag])
     if isinstance(a, float):
-        return (a != a and b != b) or (a == b and math.copysign(1, a) == math.copysign(1, b))
+        return (math.isnan(a) and math.isnan(b)) or (a == b and math.copysign(1, a) == math.copysign(1, b))
     return bool(a == b)
 
 

@@ -46,10 +46,11 @@ def test_a_range_may_be_longer_than_memory() -> None:
     assert encode(range(sys.maxsize * 4), "x") == f"range(0,{sys.maxsize * 4},1)"
 
 
-@given(st.lists(st.integers(0, 3) | st.text("ab", max_size=1)))
-def test_a_set_has_one_text_however_it_was_filled(members: list[object]) -> None:
+@given(st.lists(st.sampled_from([0, 8, 16, 32, 64]), unique=True))
+def test_a_set_has_one_text_however_it_was_filled(members: list[int]) -> None:
     """Rule 7: the order in which a set happens to be iterated does not matter."""
-    assert encode(set(members), "x") == encode(set(reversed(members)), "x")
+    backwards = members[::-1]  # these collide in a small set, so the order of filling shows in the order of iteration
+    assert encode(set(members), "x") == encode(set(backwards), "x")
 
 
 def test_two_nans_in_one_dict_are_no_matter_of_order() -> None:

@@ -1,21 +1,18 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from stillroom.errors import ConfigurationError, UncacheableArgument
-from stillroom.keys import encode as encode_module
-from stillroom.keys import has_value_identity, register_key_type
 from tests.keys.samples import LEAVES, Colour, MyInt, Pair, Plain, Point, Twin, same, values
 
-from stillroom.keys.encode import encode  # isort: skip
+from stillroom.errors import ConfigurationError, UncacheableArgument
+from stillroom.keys import encode, has_value_identity, register_key_type
 
 
 class Money:
@@ -34,13 +31,10 @@ class Named:
 
 
 @pytest.fixture(autouse=True)
-def registrations() -> Iterator[None]:
-    """Leave the registered types as they were."""
-    registry: Any = encode_module._registry
-    before = registry._functions
-    yield
-    registry._functions = before
-    registry._found = weakref.WeakKeyDictionary()
+def registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every test register types of its own."""
+    module: Any = importlib.import_module("stillroom.keys.encode")
+    monkeypatch.setattr(module, "_registry", module._Registry())
 
 
 @given(values, values)
@@ -115,6 +109,10 @@ def test_containers_may_be_nested_deeply() -> None:
     for _ in range(150):
         value = [value]
     assert encode(value, "x") == "[" * 150 + "1" + "]" * 150
+
+
+def test_containers_may_be_as_wide_as_they_like() -> None:
+    assert encode([[]] * 1000, "x") == f"[{','.join(['[]'] * 1000)}]"
 
 
 def test_a_registered_type_is_known_by_what_its_function_returns() -> None:

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.keys.samples import Colour, Plain, Point, function
 
 from stillroom.errors import UncacheableArgument
 from stillroom.keys import encode
-from tests.keys.samples import Colour, Plain, Point, function
 
 
 class Outer:
@@ -32,7 +32,7 @@ class Replaced:
 OLD = Replaced
 
 
-class Replaced:  # type: ignore[no-redef]  # noqa: F811
+class Replaced:  # type: ignore[no-redef]
     pass
 
 

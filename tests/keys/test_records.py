@@ -11,10 +11,10 @@ import msgspec
 import pydantic
 import pytest
 from hypothesis import given
+from tests.keys.samples import Colour, Labelled, Level, Pair, Plain, Point, Right, Twin, Word, values
 
 from stillroom.errors import UncacheableArgument
 from stillroom.keys import encode, has_value_identity
-from tests.keys.samples import Colour, Labelled, Level, Pair, Plain, Point, Right, Twin, Word, values
 
 
 class Vector(NamedTuple):
@@ -28,7 +28,7 @@ class ByIdentity:
 
 
 @dataclasses.dataclass
-class Named(list):  # type: ignore[type-arg]
+class Named(list[int]):
     name: str
 
 

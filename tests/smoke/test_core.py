@@ -15,6 +15,14 @@ import stillroom
 from stillroom import Cache, StillroomError
 
 
+@dataclass(frozen=True)
+class Point:
+    """An argument that has a value of its own."""
+
+    x: int
+    y: int
+
+
 @pytest.fixture
 def cache() -> Cache:
     return Cache()
@@ -186,11 +194,6 @@ def test_arguments_that_cannot_be_keyed_are_refused_by_name(cache: Cache) -> Non
 
 
 def test_dataclasses_are_arguments_like_any_other(cache: Cache, calls: list[object]) -> None:
-    @dataclass(frozen=True)
-    class Point:
-        x: int
-        y: int
-
     @cache(ttl=600)
     def length(point: Point) -> int:
         calls.append(point)

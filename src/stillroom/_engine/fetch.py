@@ -10,22 +10,30 @@ There is one engine, for every freshness setting, every store and both colours. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
-from ..entry import MISSING, Entry, Missing
+from ..entry import MISSING
 from ..observe.events import Outcome
+from ..protocols import Reading
 from .call import Answer, Call, served
-from .loading import Loader
+from .loading import Loader, Purpose
 from .take import Take
 from .verdict import Verdict, is_spared, judge, rescues
 
 if TYPE_CHECKING:
     from .._runtime.flights import Flight, Flights
     from .._runtime.runtime import Runtime
-    from ..protocols import Reading, Store
+    from ..protocols import Store
 
 __all__ = ["Engine", "Reporter"]
+
+
+Look: TypeAlias = tuple[Reading, int]
+"""What was found in the store, and how many flights had landed before."""
+
+_LOST: Final = Reading(MISSING, ())
+"""What is known of a key when the store fails."""
 
 
 class Reporter(Protocol):
@@ -71,37 +79,33 @@ class Engine:
         self.reporter = reporter
         self._loader = Loader(store, flights, now, draw, reporter)
 
-    async def fetch(self, call: Call, runtime: Runtime) -> Answer:
-        """Answer a call from the store, or from a load."""
-        reading = await self._read(call)
-        return await self.answer(call, reading, runtime)
-
-    async def answer(self, call: Call, reading: Reading | None, runtime: Runtime) -> Answer:
-        """Answer a call whose key has been read already; ``None`` says that the store failed."""
+    async def fetch(self, call: Call, runtime: Runtime, look: Look | None = None) -> Answer:
+        """Answer a call from the store, or from a load; a caller that has looked into the store already says what it found."""
         while True:
-            answer = self._from_store(call, reading, runtime) if reading is not None else None
+            reading, landings = look = look or await self._look(call)
+            answer = None if reading.entry is MISSING else self._from_store(call, reading, runtime)
             if answer is None:
-                answer = await self._from_flight(call, reading, runtime)
+                answer = await self._from_flight(call, look, runtime)
             if answer is not None:
                 self.reporter.answered(call, answer)
                 return answer
-            reading = await self._read(call)  # the flight was abandoned: look once more before loading
+            look = None  # the flight was abandoned: look once more before loading
 
     async def fetch_many(self, calls: Sequence[Call], runtime: Runtime) -> list[Answer]:
         """Answer calls of different keys: one read for all of them, one load for each miss."""
+        landings = self.flights.landings
         try:
-            readings: Sequence[Reading | None] = await self.store.read([call.lookup for call in calls])
+            readings = await self.store.read([call.lookup for call in calls])
         except Exception as error:
             self.reporter.store_failed(self.store, "read", error)
-            readings = [None] * len(calls)
-        return await runtime.gather(
-            [self.answer(call, reading, runtime) for call, reading in zip(calls, readings, strict=True)]
-        )
+            readings = [_LOST] * len(calls)
+        fetches = [self.fetch(call, runtime, (one, landings)) for call, one in zip(calls, readings, strict=True)]
+        return await runtime.gather(fetches)
 
     async def recall(self, call: Call, runtime: Runtime) -> Answer | None:
         """Answer a call from the store; ``None`` if that takes a load."""
-        reading = await self._read(call)
-        answer = self._from_store(call, reading, runtime) if reading is not None else None
+        reading, _ = await self._look(call)
+        answer = self._from_store(call, reading, runtime)
         if answer is not None:
             self.reporter.answered(call, answer)
         return answer
@@ -112,34 +116,27 @@ class Engine:
 
     async def refresh(self, call: Call, runtime: Runtime) -> Answer:
         """Load now, whatever is stored, and store the value; loads that began earlier no longer count."""
-        reading = await self._read(call)
-        generations = reading.generations if reading is not None else ()
-        flight = self.flights.start(call.key, generations, replace=True)
+        reading, _ = await self._look(call)
+        flight = self.flights.start(call.key, reading.generations, replace=True)
         assert flight is not None  # replace=True always starts one
-        await self._fly(flight, runtime, self._loader.load(call, flight, runtime, MISSING, renew=True))
-        answer = flight.answer if isinstance(flight.answer, Answer) else await self.fetch(call, runtime)
+        answer = await self._lead(flight, runtime, self._loader.load(call, flight, runtime, None, Purpose.RENEW))
+        if answer is None:
+            return await self.fetch(call, runtime)
         if answer.outcome is Outcome.MISS:
             answer = answer._replace(outcome=Outcome.REFRESH)
         self.reporter.answered(call, answer)
         return answer
 
-    def refresh_behind(self, call: Call, reading: Reading, runtime: Runtime) -> None:
-        """Refresh a key in the background, unless somebody is at it already."""
-        flight = self.flights.start(call.key, reading.generations)
-        if flight is None:
-            return
-        flight.stays = True
-        if not runtime.spawn(flight, lambda: self._loader.load(call, flight, runtime, reading.entry, behind=True)):
-            self._give_up(flight, call)
-
-    async def _read(self, call: Call) -> Reading | None:
+    async def _look(self, call: Call) -> Look:
+        landings = self.flights.landings
         try:
-            return (await self.store.read((call.lookup,)))[0]
+            return (await self.store.read((call.lookup,)))[0], landings
         except Exception as error:
             self.reporter.store_failed(self.store, "read", error)
-            return None
+            return _LOST, landings
 
     def _from_store(self, call: Call, reading: Reading, runtime: Runtime) -> Answer | None:
+        """Return the answer that needs no load; a refresh that is due is started behind."""
         entry, policy, now = reading.entry, call.source.policy, self.now()
         if entry is MISSING:
             return None
@@ -149,53 +146,66 @@ class Engine:
             spared = is_spared(entry, now) and rescues(entry, policy, now)
             return served(entry, Outcome.STALE) if spared else None
         if verdict is not Verdict.FRESH and not is_spared(entry, now):
-            self.refresh_behind(call, reading, runtime)
+            self._refresh_behind(call, reading, runtime)
         return served(entry, Outcome.STALE if verdict is Verdict.STALE else Outcome.HIT)
 
-    async def _from_flight(self, call: Call, reading: Reading | None, runtime: Runtime) -> Answer | None:
+    def _refresh_behind(self, call: Call, reading: Reading, runtime: Runtime) -> None:
+        flight = self.flights.start(call.key, reading.generations)
+        if flight is not None:  # otherwise somebody is at it already
+            self._spawn(flight, call, reading, runtime, Purpose.REFRESH_BEHIND)
+
+    async def _from_flight(self, call: Call, look: Look, runtime: Runtime) -> Answer | None:
         """Return what a flight brings, the stale value if that takes too long, or ``None`` if the flight was abandoned."""
-        policy, now = call.source.policy, self.now()
-        entry: Entry[Any] | Missing = reading.entry if reading is not None else MISSING
-        generations = reading.generations if reading is not None else ()
-        patience = policy.soft_timeout if rescues(entry, policy, now) else None
+        reading, landings = look
+        flights, policy = self.flights, call.source.policy
         if policy.shares_loads:
-            flight, leads = self.flights.board(call.key, generations, blocking=runtime.blocking)
+            flight, leads = flights.board(call.lookup.key, reading.generations, runtime.blocking)
         else:
-            flight, leads = self.flights.solo(call.key, generations), True
-        if patience is not None:
-            return await self._impatiently(flight, leads, call, entry, runtime, now + patience)
-        leads = leads or (runtime.blocking and not flight.claimed)
-        await self._fly(flight, runtime, self._loader.load(call, flight, runtime, entry) if leads else None)
-        return flight.answer if isinstance(flight.answer, Answer) else None
+            flight, leads = flights.solo(call.lookup.key, reading.generations), True
+        if policy.soft_timeout is not None and rescues(reading.entry, policy, self.now()):
+            return await self._impatiently(flight, leads, call, reading, runtime)
+        if leads or (runtime.blocking and not flight.claimed):
+            # Nothing was there, and no flight has landed since: nobody has loaded this key meanwhile, so a second look can be spared.
+            known = reading if reading.entry is MISSING and flights.landings == landings and reading is not _LOST else None
+            return await self._lead(flight, runtime, self._loader.load(call, flight, runtime, known))
+        try:
+            await runtime.wait(flight, None)
+        finally:
+            await self._leave(flight, runtime)
+        return flight.answer
+
+    async def _lead(self, flight: Flight, runtime: Runtime, load: Coroutine[Any, Any, None]) -> Answer | None:
+        try:
+            await runtime.lead(flight, load)
+        finally:
+            if flight.result is None:
+                await self._leave(flight, runtime)
+        return flight.answer
+
+    async def _leave(self, flight: Flight, runtime: Runtime) -> None:
+        """Stop waiting; the last to leave before the end calls the load off."""
+        if self.flights.leave(flight):
+            await runtime.called_off(flight)
 
     async def _impatiently(
-        self, flight: Flight, leads: bool, call: Call, entry: Entry[Any] | Missing, runtime: Runtime, until: float
+        self, flight: Flight, leads: bool, call: Call, reading: Reading, runtime: Runtime
     ) -> Answer | None:
+        """Wait for a flight no longer than ``soft_timeout``; then serve the stale value, while the load goes on behind."""
+        entry, patience = reading.entry, call.source.policy.soft_timeout
+        assert entry is not MISSING and patience is not None
         flight.stays = True
-        if leads and not runtime.spawn(flight, lambda: self._loader.load(call, flight, runtime, entry)):
-            self._give_up(flight, call)
-        else:
-            try:
-                await runtime.wait(flight, until)
-            finally:
-                self.flights.leave(flight)
-            if flight.result is not None:
-                return flight.answer if isinstance(flight.answer, Answer) else None
-        assert entry is not MISSING  # or there would be no patience to lose
-        return served(entry, Outcome.STALE)
-
-    async def _fly(self, flight: Flight, runtime: Runtime, load: Any) -> None:
-        """Lead a flight, or be a passenger where there is no load to run; the last to leave early calls the load off."""
+        if leads and not self._spawn(flight, call, reading, runtime, Purpose.ANSWER):
+            return served(entry, Outcome.STALE)
         try:
-            if load is not None:
-                await runtime.lead(flight, load)
-            else:
-                await runtime.wait(flight, None)
+            await runtime.wait(flight, self.now() + patience)
         finally:
-            if self.flights.leave(flight):
-                await runtime.called_off(flight)
+            self.flights.leave(flight)
+        return served(entry, Outcome.STALE) if flight.result is None else flight.answer
 
-    def _give_up(self, flight: Flight, call: Call) -> None:
+    def _spawn(self, flight: Flight, call: Call, reading: Reading, runtime: Runtime, purpose: Purpose) -> bool:
+        flight.stays = True
+        if runtime.spawn(flight, lambda: self._loader.load(call, flight, runtime, reading, purpose)):
+            return True
         self.flights.abandon(flight)
         self.reporter.refresh_refused(call)
-
+        return False

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import enum
 import math
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from .._runtime.flights import LOADING, Flight, Flights
 from ..durations import seconds
@@ -20,10 +21,18 @@ from .warm import Warmer
 if TYPE_CHECKING:
     from .._runtime.runtime import Runtime
     from ..policy import Policy
-    from ..protocols import Lease, Store
+    from ..protocols import Lease, Reading, Store
     from .fetch import Reporter
 
-__all__ = ["Loader", "ttl_of"]
+__all__ = ["Loader", "Purpose", "ttl_of"]
+
+
+class Purpose(enum.Enum):
+    """Why a load is run."""
+
+    ANSWER = "somebody waits for the value"
+    RENEW = "somebody wants a new value, whatever is stored"
+    REFRESH_BEHIND = "nobody waits for the value in particular"
 
 
 class Loader:
@@ -40,14 +49,7 @@ class Loader:
         self._warmer = Warmer(store, flights, now, self.load)
 
     async def load(
-        self,
-        call: Call,
-        flight: Flight,
-        runtime: Runtime,
-        seen: Entry[Any] | Missing,
-        *,
-        renew: bool = False,
-        behind: bool = False,
+        self, call: Call, flight: Flight, runtime: Runtime, reading: Reading | None, purpose: Purpose = Purpose.ANSWER
     ) -> None:
         """Run the load of a flight to its end, whatever that is.
 
@@ -55,13 +57,12 @@ class Loader:
             call: what to load.
             flight: learns of the end.
             runtime: the one that the load runs on.
-            seen: the entry that was found wanting; a newer and fresh one makes the load needless.
-            renew: load in any case, and void the loads that began earlier.
-            behind: nobody waits for this load in particular.
+            reading: what is known to be stored; a store that finds something newer, and fresh, makes the load needless.
+            purpose: why the load is run.
         """
-        loading = LOADING.set((flight,) if behind else (*LOADING.get(), flight))
+        loading = LOADING.set((flight,) if purpose is Purpose.REFRESH_BEHIND else (*LOADING.get(), flight))
         try:
-            answer = await self._under_lease(call, runtime, seen, renew, behind)
+            answer = await self._under_lease(call, runtime, reading, purpose)
         except BaseException:  # cancelled, or the process is to end: another caller takes over
             self._flights.abandon(flight)
             raise
@@ -71,52 +72,56 @@ class Loader:
 
     async def take(self, call: Call) -> Take:
         """Begin a load whose value comes in pieces."""
-        return Take(self, call, await self._lease(call, renew=False))
+        return Take(self, call, await self._lease(call))
 
-    async def _under_lease(
-        self, call: Call, runtime: Runtime, seen: Entry[Any] | Missing, renew: bool, behind: bool
-    ) -> Answer:
-        lease = await self._lease(call, renew)
+    async def _under_lease(self, call: Call, runtime: Runtime, reading: Reading | None, purpose: Purpose) -> Answer:
+        lease = await self._lease(call, reading, renew=purpose is Purpose.RENEW)
         entry: Entry[Any] | None = None
         try:
-            known = lease.reading.entry if lease is not None else MISSING
-            if not renew and _is_newer(known, seen) and judge(known, call.source.policy, self.now(), 0, 1.0) is Verdict.FRESH:
-                return served(known, Outcome.HIT)  # somebody was faster
-            entry, answer = await self._run(call, lease, behind)
+            if lease is not None and purpose is not Purpose.RENEW and lease.reading is not reading:
+                faster = self._found_meanwhile(call, lease.reading.entry, reading)
+                if faster is not None:
+                    return faster
+            call.source.ledger.loads += 1
+            began = self.now()
+            try:
+                value = call.load()
+                if call.source.awaits:
+                    value = await value
+                entry, answer = self.loaded(call, value, began, lease)
+            except Exception as error:
+                entry, answer = self.failed(call, error, began, lease, behind=purpose is Purpose.REFRESH_BEHIND)
             return answer
         finally:
-            await self.settle(call, lease, entry)
+            if lease is not None:
+                await self.settle(call, lease, entry)
             if entry is not None and call.source.policy.keep_warm:
-                self._warmer.keep(call, entry, runtime, None if behind else self.now())
+                self._warmer.keep(call, entry, runtime, None if purpose is Purpose.REFRESH_BEHIND else self.now())
 
-    async def _run(self, call: Call, lease: Lease | None, behind: bool) -> tuple[Entry[Any] | None, Answer]:
-        """Run the user's function; return the entry to store, if any, and the answer."""
-        call.source.ledger.loads += 1
-        began = self.now()
-        try:
-            value = call.load()
-            if call.source.awaits:
-                value = await value
-            entry = self.loaded(call, value, began, lease)
-        except Exception as error:
-            return self.failed(call, error, began, lease, behind)
-        return entry, Answer(value, None, Outcome.MISS, None if entry is None else entry.fresh_until)
+    def _found_meanwhile(self, call: Call, known: Entry[Any] | Missing, reading: Reading | None) -> Answer | None:
+        seen = MISSING if reading is None else reading.entry
+        is_newer = known is not MISSING and (seen is MISSING or known.loaded_at != seen.loaded_at)
+        if is_newer and judge(known, call.source.policy, self.now(), 0, 1.0) is Verdict.FRESH:
+            return served(known, Outcome.HIT)
+        return None
 
-    def loaded(self, call: Call, value: Any, began: float, lease: Lease | None) -> Entry[Any] | None:
-        """Return the entry for a value that has been loaded; ``None`` if it is not to be stored."""
+    def loaded(
+        self, call: Call, value: Any, began: float, lease: Lease | None
+    ) -> tuple[Entry[Any] | None, Answer]:
+        """Return the entry to store for a value that has been loaded, if any, and the answer."""
         policy, now = call.source.policy, self.now()
         call.source.ledger.load_seconds += now - began
         entry = None
-        reason = _one_shot(value)
+        reason = None if type(value) in _LASTING else _one_shot(value)
         if reason is not None:
             self.reporter.result_refused(call, reason)
         elif policy.store_if is None or policy.store_if(value):
-            ttl = ttl_of(policy, call.arguments, value)
+            ttl = policy.ttl if isinstance(policy.ttl, float) else ttl_of(policy, call.arguments, value)
             if ttl > 0:
                 kept = deepcopy(value) if policy.copy else value
-                entry = made(kept, policy, ttl, now, now - began, _generations(lease), self._draw())
+                entry = made(kept, policy, ttl, now, now - began, _generations(lease), self._draw() if policy.jitter else 1.0)
         self.reporter.load_finished(call, now - began, entry is not None)
-        return entry
+        return entry, Answer(value, None, Outcome.MISS, None if entry is None else entry.fresh_until)
 
     def failed(
         self, call: Call, error: Exception, began: float, lease: Lease | None, behind: bool
@@ -136,10 +141,8 @@ class Loader:
         entry = Entry[Any](error, now, now + length, now + length, now - began, _generations(lease), is_error=True)
         return entry, _raised(error)
 
-    async def settle(self, call: Call, lease: Lease | None, entry: Entry[Any] | None) -> None:
+    async def settle(self, call: Call, lease: Lease, entry: Entry[Any] | None) -> None:
         """Give a lease back, with an entry or without one; a store that fails is reported, and costs nobody the answer."""
-        if lease is None:
-            return
         try:
             if entry is None:
                 await self._store.release(call.key, lease)
@@ -148,9 +151,9 @@ class Loader:
         except Exception as error:
             self.reporter.store_failed(self._store, "fill", error)
 
-    async def _lease(self, call: Call, renew: bool) -> Lease | None:
+    async def _lease(self, call: Call, reading: Reading | None = None, *, renew: bool = False) -> Lease | None:
         try:
-            return await self._store.lease(call.lookup, renew=renew)
+            return await self._store.lease(call.lookup, reading, renew=renew)
         except Exception as error:
             self.reporter.store_failed(self._store, "lease", error)
             return None
@@ -177,6 +180,10 @@ def _raised(error: Exception) -> Answer:
 
 def _is_newer(known: Entry[Any] | Missing, seen: Entry[Any] | Missing) -> bool:
     return known is not MISSING and (seen is MISSING or known.loaded_at != seen.loaded_at)
+
+
+_LASTING: Final = frozenset({type(None), bool, bytes, dict, float, frozenset, int, list, set, str, tuple})
+"""Types that need no closer look: their values can be used again and again."""
 
 
 def _one_shot(value: object) -> str | None:

@@ -12,6 +12,7 @@ from ..observe.events import Outcome
 from .call import Answer, Call
 
 if TYPE_CHECKING:
+    from ..entry import Entry
     from ..protocols import Lease
     from .loading import Loader
 
@@ -30,23 +31,27 @@ class Take:
 
     async def complete(self, recording: Any) -> None:
         """Store what was recorded, from the first item to the last."""
-        entry = self._loader.loaded(self._call, recording, self._began, self._lease)
-        await self._loader.settle(self._call, self._lease, entry)
-        self._report(Answer(recording, None, Outcome.MISS))
+        entry, answer = self._loader.loaded(self._call, recording, self._began, self._lease)
+        await self._settle(entry)
+        self._report(answer)
 
     async def fail(self, error: Exception, *, at_once: bool) -> Answer:
         """Say that the generator raised; what it raised before its first item may be rescued or remembered."""
         entry, answer = self._loader.failed(self._call, error, self._began, self._lease, behind=False)
         if not at_once:
             entry, answer = None, Answer(None, error, Outcome.ERROR)
-        await self._loader.settle(self._call, self._lease, entry)
+        await self._settle(entry)
         self._report(answer)
         return answer
 
     async def drop(self) -> None:
         """Say that the iteration ended early: nothing is stored."""
-        await self._loader.settle(self._call, self._lease, None)
+        await self._settle(None)
         self._report(Answer(None, None, Outcome.MISS))
+
+    async def _settle(self, entry: Entry[Any] | None) -> None:
+        if self._lease is not None:
+            await self._loader.settle(self._call, self._lease, entry)
 
     def _report(self, answer: Answer) -> None:
         self._loader.reporter.answered(self._call, answer)

@@ -86,6 +86,6 @@ class Warmer:
             if flight is not None:  # otherwise a load is on its way that will set the next timer
                 flight.stays = True
                 flight.claim()
-                await self._load(call, flight, runtime, entry, behind=True)
+                await self._load(call, flight, runtime, reading)
         finally:
             self._flights.abandon(errand)

@@ -18,7 +18,7 @@ import enum
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Final
+from typing import Any, Final
 
 from ..entry import Generations
 from ..protocols import Key
@@ -41,44 +41,31 @@ class Flight:
         key: what is being loaded.
         generations: the tokens that the leader read before it started.
         result: how the flight ended; ``None`` while it is in the air.
-        answer: what it brought; meaningful once it has landed.
+        answer: what it brought; ``None`` until it has landed.
         thread: the thread that the load runs on, once it runs.
         claimed: whether somebody has begun the load.
         stays: the load goes on though nobody waits for it.
         call_off: cancels the load; ``None`` where a load cannot be cancelled.
         is_lost: tells whether the load can never end since its event loop is closed; ``None`` where there is no loop.
+        passengers: how many callers wait, the leader included.
         waits_for: flights that the load of this one is waiting for.
     """
 
-    __slots__ = (
-        "_lock",
-        "_wakers",
-        "answer",
-        "call_off",
-        "claimed",
-        "generations",
-        "is_lost",
-        "key",
-        "passengers",
-        "result",
-        "stays",
-        "thread",
-        "waits_for",
-    )
+    # Class attributes, so that a flight that nobody joins, which is nearly every one, is made by setting three.
+    result: Result | None = None
+    answer: Any = None
+    thread: int | None = None
+    claimed = False
+    stays = False
+    call_off: Callable[[], None] | None = None
+    is_lost: Callable[[], bool] | None = None
+    passengers = 1
+    waits_for: tuple[Flight, ...] = ()
+    _wakers: tuple[Callable[[], None], ...] = ()
 
     def __init__(self, key: Key, generations: Generations, lock: threading.Lock) -> None:
         self.key = key
         self.generations = generations
-        self.result: Result | None = None
-        self.answer: object = None
-        self.thread: int | None = None
-        self.claimed = False
-        self.stays = False
-        self.call_off: Callable[[], None] | None = None
-        self.is_lost: Callable[[], bool] | None = None
-        self.waits_for: list[Flight] = []
-        self.passengers = 1
-        self._wakers: list[Callable[[], None]] | None = []
         self._lock = lock
 
     def claim(self) -> bool:
@@ -93,27 +80,30 @@ class Flight:
     def on_end(self, wake: Callable[[], None]) -> bool:
         """Have ``wake`` called, in any thread, when the flight has ended; false if it has already."""
         with self._lock:
-            if self._wakers is None:
-                return False
-            self._wakers.append(wake)
-            return True
+            if self.result is None:
+                self._wakers = (*self._wakers, wake)
+            return self.result is None
 
     def no_longer(self, wake: Callable[[], None]) -> None:
         """Take back what was asked with `on_end`."""
         with self._lock:
-            if self._wakers is not None and wake in self._wakers:
-                self._wakers.remove(wake)
+            self._wakers = tuple([one for one in self._wakers if one is not wake])
 
-    def end(self, result: Result, answer: object = None) -> None:
+    def end(self, result: Result, answer: Any = None) -> None:
         """Tell everybody who waits how the flight ended; only the first call counts."""
         with self._lock:
-            wakers, self._wakers = self._wakers, None
-            if wakers is None:
-                return
-            self.answer = answer
-            self.result = result
+            wakers = self.settle(result, answer)
         for wake in wakers:
             wake()
+
+    def settle(self, result: Result, answer: Any) -> tuple[Callable[[], None], ...]:
+        """Note how the flight ended, under the lock; return whom to wake once it is released."""
+        if self.result is not None:
+            return ()
+        wakers, self._wakers = self._wakers, ()
+        self.answer = answer
+        self.result = result
+        return wakers
 
 
 LOADING: Final[ContextVar[tuple[Flight, ...]]] = ContextVar("stillroom_loading", default=())
@@ -121,9 +111,14 @@ LOADING: Final[ContextVar[tuple[Flight, ...]]] = ContextVar("stillroom_loading",
 
 
 class Flights:
-    """All flights of a cache in this process."""
+    """All flights of a cache in this process.
+
+    Attributes:
+        landings: how many flights have landed so far.
+    """
 
     def __init__(self) -> None:
+        self.landings = 0
         self._lock = threading.Lock()
         self._table: dict[Key, Flight] = {}
         on_fork(self)
@@ -131,7 +126,7 @@ class Flights:
     def __len__(self) -> int:
         return len(self._table)
 
-    def board(self, key: Key, generations: Generations, *, blocking: bool) -> tuple[Flight, bool]:
+    def board(self, key: Key, generations: Generations, blocking: bool) -> tuple[Flight, bool]:
         """Join the flight of a key, or start one.
 
         Returns:
@@ -147,7 +142,7 @@ class Flights:
                 return Flight(key, generations, self._lock), True
             flight.passengers += 1
             for mine in loading:
-                mine.waits_for.append(flight)
+                mine.waits_for = (*mine.waits_for, flight)
             return flight, False
 
     def start(self, key: Key, generations: Generations, *, replace: bool = False) -> Flight | None:
@@ -167,8 +162,7 @@ class Flights:
         """Stop waiting for a flight; true if the load should be called off because nobody waits any more."""
         with self._lock:
             for mine in LOADING.get():
-                if flight in mine.waits_for:
-                    mine.waits_for.remove(flight)
+                mine.waits_for = tuple([one for one in mine.waits_for if one is not flight])
             flight.passengers -= 1
             if flight.passengers or flight.stays or flight.result is not None:
                 return False
@@ -182,8 +176,12 @@ class Flights:
 
     def land(self, flight: Flight, answer: object) -> None:
         """End a flight with what it brought."""
-        self.remove(flight)
-        flight.end(Result.LANDED, answer)
+        with self._lock:
+            self._remove(flight)
+            self.landings += 1
+            wakers = flight.settle(Result.LANDED, answer)
+        for wake in wakers:
+            wake()
 
     def abandon(self, flight: Flight) -> None:
         """End a flight without an answer, so that those who wait look elsewhere."""

@@ -20,6 +20,7 @@ class Field:
 
     Attributes:
         source: the field as written, without its braces.
+        path: the field as errors call it, such as ``user.id``.
         root: the parameter it starts from.
         steps: the attributes and items to follow from there.
         is_hashed: it stands for the digest of its value.
@@ -27,15 +28,11 @@ class Field:
     """
 
     source: str
+    path: str
     root: str
     steps: tuple[Step, ...]
     is_hashed: bool
     template: str
-
-    @property
-    def path(self) -> str:
-        """The field as errors call it, such as ``user.id``."""
-        return self.root + "".join(map(str, self.steps))
 
     def lookup(self, value: object) -> object:
         """Return the field's value, given the value of its parameter.
@@ -134,7 +131,8 @@ class _Reader:
                 f"names {found['root']!r}, which is no parameter: {alternatives(found['root'], self._parameters)}"
             )
         steps = tuple(map(_step, _STEP.finditer(found["steps"])))
-        return Field(source, found["root"], steps, found["conversion"] is not None, self._source)
+        path = found["root"] + found["steps"]
+        return Field(source, path, found["root"], steps, found["conversion"] is not None, self._source)
 
     def _no_field(self, source: str) -> str:
         if not source:

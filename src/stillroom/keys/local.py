@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from datetime import date
 from types import NoneType
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from stillroom.errors import UncacheableArgument
@@ -95,7 +95,7 @@ def text_of(names: Sequence[str], key: LocalKey, *, shared: bool) -> str:
     return ",".join([_text(name, value, mark, shared) for name, value, mark in parts])
 
 
-def _pair(name: str, value: object) -> tuple[Hashable, Hashable]:
+def _pair(name: str, value: object) -> tuple[Any, Any]:
     kind = type(value)
     if kind in _ALWAYS_FLAT or (kind is float and value == value != 0.0):
         return value, kind

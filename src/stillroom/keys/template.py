@@ -49,14 +49,14 @@ class Template:
         fields: the parameters it uses.
     """
 
-    __slots__ = ("_escapes", "_pieces", "_plain_words", "fields", "source")
+    __slots__ = ("_escaped", "_pieces", "_plain_words", "fields", "source")
 
     def __init__(self, source: str, parameters: Sequence[str], setting: str = "key") -> None:
         self._pieces = parse(source, parameters, setting)
         separators = _separators(self._pieces, source, setting)
         self.source = source
         self.fields = tuple(dict.fromkeys(piece.root for piece in self._pieces if isinstance(piece, Field)))
-        self._escapes = {ord(character): _escape(character) for character in {*separators, "%"}}
+        self._escaped = re.compile(f"[{re.escape(''.join(sorted({*separators, '%'})))}]")
         # The quickest test for strings that are written as they are; identifiers hold "_" and marks, which may be separators.
         is_in_names = any(f"a{separator}".isidentifier() for separator in separators)
         self._plain_words = "isalpha" if is_in_names else "isidentifier"
@@ -83,11 +83,13 @@ class Template:
 
         Args:
             variables: from the parameters that the template uses to the local variables that hold their values.
-            prefix: how the names that the expression uses begin; no variable may begin like this.
+            prefix: how the names that the expression uses begin; underscores are added should a variable begin like this, too.
 
         Returns:
-            An expression, and the globals that it needs. It assigns one variable, ``{prefix}text``.
+            An expression, which assigns one local variable on the way, and the globals that it needs.
         """
+        while any(variable.startswith(prefix) for variable in variables.values()):
+            prefix += "_"
         scope: dict[str, object] = {f"{prefix}{name}": value for name, value in _HELPERS.items()}
         parts: list[str] = []
         for index, piece in enumerate(self._pieces):
@@ -115,7 +117,7 @@ class Template:
         value = field.lookup(argument)
         if field.is_hashed:
             return digest(encode(value, field.path))
-        return _spelled(value, field.path).translate(self._escapes)
+        return self._escaped.sub(_escape, _spelled(value, field.path))
 
 
 def _spelled(value: object, path: str) -> str:
@@ -152,8 +154,8 @@ def _not_separated(pieces: Sequence[Piece], left: int, right: int, source: str, 
     return ConfigurationError(message, setting=setting, given=source)
 
 
-def _escape(character: str) -> str:
-    return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))
+def _escape(found: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in found[0].encode("utf-8", "surrogatepass"))
 
 
 def _quoted(text: str) -> str:

@@ -25,6 +25,7 @@ class Hub:
 
     Attributes:
         hears_calls: whether anybody wants to hear of calls.
+        has_listeners: whether anybody wants to hear of anything.
     """
 
     def __init__(self, on_watch: Callable[[bool], None]) -> None:
@@ -34,6 +35,7 @@ class Hub:
         self._detecting = 0
         self._calls: ContextVar[tuple[list[CallAnswered], ...]] = ContextVar("stillroom_calls", default=())
         self.hears_calls = False
+        self.has_listeners = False
 
     def subscribe(self, listener: Listener, kinds: tuple[type[Event], ...]) -> Callable[[], None]:
         """Have a listener hear of events of some kinds, and return what ends that."""
@@ -80,5 +82,6 @@ class Hub:
         with self._lock:
             self._listeners = listeners()
             self._detecting += detecting
+            self.has_listeners = bool(self._listeners)
             self.hears_calls = self._detecting > 0 or self.wants(CallAnswered)
             self._on_watch(self.hears_calls)

@@ -34,7 +34,7 @@ class Reports:
             self._hub.answered(event)
 
     def load_finished(self, call: Call, seconds: float, stored: bool) -> None:
-        if self._hub.wants(LoadFinished):
+        if self._hub.has_listeners and self._hub.wants(LoadFinished):
             self._hub.emit(LoadFinished(call.key.text, call.source.name, seconds, stored))
 
     def load_failed(self, call: Call, error: Exception, *, rescued: bool, behind: bool) -> None:

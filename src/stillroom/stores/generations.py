@@ -1,13 +1,13 @@
 """Generation tokens of the memory store: what an invalidation ends, at once and for all entries loaded under it.
 
-A token is an object that is alive until its name is invalidated. Entries, leases and partitions hold the tokens they go by; the
-registry holds them only weakly, so a name that nobody goes by any more leaves nothing behind. Nothing in here takes a lock: the store
-does.
+A token is an object that is alive until its name is invalidated. Entries, leases and partitions hold the tokens they go by;
+the registry holds them only weakly, so a name that nobody goes by any more leaves nothing behind. Nothing in here takes a
+lock: the store does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -43,7 +43,7 @@ class Generations:
         """Return the token of a namespace; it is made when first asked for."""
         return _current(self._namespaces, namespace)
 
-    def end(self, names: Iterable[str], namespaces: Iterable[str], everything: bool) -> None:
+    def end(self, names: Collection[str], namespaces: Collection[str], everything: bool) -> None:
         """End tokens, so that new ones are made when they are next asked for."""
         for name in names:
             _end(self._names, name)

@@ -1,31 +1,30 @@
 """The memory store: entries in this process, bounded in number and, if asked, in bytes.
 
-How it fits together: a `Partition` keeps the nodes of one keyspace in a dict; a `Room` bounds the nodes of all partitions; tokens tell
-which nodes count (`generations`). One short lock guards all of this. The plain hit path takes no lock: it reads ``gate.entries`` and
-a node, see `partition` and `node`.
+How it fits together: a `Partition` keeps the nodes of one keyspace in a dict; a `Room` bounds the nodes of all partitions;
+tokens tell which nodes count (`generations`). One short lock guards all of this. The plain hit path takes no lock: it reads
+``gate.entries`` and a node, see `partition` and `node`.
 
 Rules that this file keeps:
 
-- Under the lock runs no code of the user but ``__hash__`` and ``__eq__`` of what keys are made of. Weights are taken before, and what
-  leaves is freed and reported after.
+- Under the lock runs no code of the user but ``__hash__`` and ``__eq__`` of what keys are made of. Weights are taken before,
+  and what leaves is freed and reported after.
 - A node is put in place only while its lease stands and its generations are in force, both looked at under the lock.
-- `MemoryStore.epoch` is replaced after tokens have ended. A node's epoch is one that was current before its tokens were found to be in
-  force. So a node of the current epoch counts.
+- `MemoryStore.epoch` is replaced after tokens have ended. A node's epoch is one that was current before its tokens were found
+  to be in force. So a node of the current epoch counts.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 from .._runtime.clock import SystemClock
 from .._runtime.forks import on_fork
 from ..entry import MISSING, Entry, Generations
 from ..errors import ConfigurationError
 from ..protocols import Clock, Key, Keyspace, Lease, Lookup, Reading
-from .generations import in_force
-from .leases import MemoryLease, give_back, take
+from .leases import MemoryLease, Standing
 from .node import Node
 from .partition import NEVER, Gate, Partition
 from .partitions import Partitions
@@ -34,7 +33,7 @@ from .weigher import weigh
 
 __all__ = ["Gate", "MemoryStore", "Partition"]
 
-Weigher = Callable[[Any, Any], int]
+Weigher: TypeAlias = Callable[[Any, Any], int]
 
 
 class MemoryStore:
@@ -75,7 +74,6 @@ class MemoryStore:
         self._partitions = Partitions()
         self._is_closed = False
         self._lock = threading.Lock()
-        self._turn = _Turn(self, self._lock, self._room)
         on_fork(self)
 
     @property
@@ -133,41 +131,42 @@ class MemoryStore:
         """Return what is known of each key; see `Store.read`."""
         homes = [self.partition(lookup.key.space) for lookup in lookups]
         now = self._now()
-        with self._turn:
-            return [self._look(home, lookup, now, count) for home, lookup in zip(homes, lookups)]
+        with self._lock:
+            readings = [self._look(home, lookup, now, count) for home, lookup in zip(homes, lookups, strict=True)]
+        self._let_go()
+        return readings
 
-    async def lease(self, lookup: Lookup, *, renew: bool = False) -> MemoryLease:
+    async def lease(self, lookup: Lookup, known: Reading | None = None, *, renew: bool = False) -> MemoryLease:
         """Take a lease and look once more; see `Store.lease`."""
-        local = lookup.key.local
         home = self.partition(lookup.key.space)
         now = self._now()
-        with self._turn:
+        with self._lock:
             if renew:
-                home.leases.pop(local, None)
-            reading = self._look(home, lookup, now, count=False)
-            return MemoryLease(reading, None) if self._is_closed else take(home.leases, local, reading)
+                home.leases.pop(lookup.key.local, None)
+            reading = known or self._look(home, lookup, now, False)
+            lease = MemoryLease(home, reading, None if self._is_closed else self._standing(home, lookup.key))
+        self._let_go()
+        return lease
 
     async def fill(self, key: Key, entry: Entry[Any], lease: Lease) -> bool:
         """Store what was loaded under a lease, and give the lease back; see `Store.fill`."""
-        lease, home = cast(MemoryLease, lease), self.partition(key.space)
+        assert isinstance(lease, MemoryLease)
         try:
-            weight = self._weigh(key, entry)
+            node = Node(lease.home, key.local, entry, entry.generations, self._weigh(key, entry))
         except BaseException:
             await self.release(key, lease)
             raise
         now = self._now()
-        with self._turn:
-            if not give_back(home.leases, key.local, lease):
-                return False
-            if not in_force(lease.reading.generations) or not in_force(entry.generations):
-                return False
-            return self._put(Node(home, key.local, entry, entry.generations, self.epoch, weight), now)
+        with self._lock:
+            stored = lease.give_back(key.local) and lease.covers(entry.generations) and self._put(node, now)
+        self._let_go()
+        return stored
 
     async def release(self, key: Key, lease: Lease) -> None:
         """Give a lease back without filling the key."""
-        home = self.partition(key.space)
+        assert isinstance(lease, MemoryLease)
         with self._lock:
-            give_back(home.leases, key.local, cast(MemoryLease, lease))
+            lease.give_back(key.local)
 
     async def write(self, lookup: Lookup, entry: Entry[Any], *, if_absent: bool = False) -> bool:
         """Store a value given by a user; see `Store.write`."""
@@ -175,29 +174,31 @@ class MemoryStore:
         home = self.partition(key.space)
         weight = self._weigh(key, entry)
         now = self._now()
-        with self._turn:
-            if self._is_closed or (if_absent and self._fresh(home, key, now) is not None):
-                return False
-            return self._write(home, lookup, entry, weight, now)
+        with self._lock:
+            taken = self._is_closed or (if_absent and self._fresh(home, key, now) is not None)
+            stored = not taken and self._write(home, lookup, entry, weight, now)
+        self._let_go()
+        return stored
 
     async def delete(self, keys: Iterable[Key]) -> int:
         """Remove entries and void the leases on their keys; return how many fresh entries there were."""
         placed = [(self.partition(key.space), key.local) for key in keys]
         now, found = self._now(), 0
-        with self._turn:
+        with self._lock:
             for home, local in placed:
                 home.leases.pop(local, None)
                 node = self._known(home, local, now)
                 if node is not None:
                     found += now < node.fresh_until
                     self._room.remove(node)
+        self._let_go()
         return found
 
     async def invalidate(self, *, names: Iterable[str] = (), namespaces: Iterable[str] = (), everything: bool = False) -> None:
         """Replace generation tokens, so that whatever was loaded under the old ones is over."""
         names, namespaces = set(names), set(namespaces)
         former = None
-        with self._turn:
+        with self._lock:
             over = self._partitions.end(names, namespaces, everything)
             self.epoch = object()
             if everything:
@@ -206,12 +207,13 @@ class MemoryStore:
                 self._room.bury(over)
         if former is not None:
             former.dissolve()
+        self._let_go()
 
     async def names(self, space: Keyspace) -> list[str]:
         """Return the local keys of the fresh entries of a keyspace of names."""
         nodes = list(self.partition(space).entries.values())  # one step, so no lock is needed
         now = self._now()
-        return [cast(str, node.key) for node in nodes if _is_fresh(node, now) and in_force(node.generations)]
+        return [cast(str, node.key) for node in nodes if now < node.fresh_until and node.counts(now)]
 
     async def increment(self, lookup: Lookup, amount: int, initial: Entry[Any]) -> int:
         """Add to the fresh ``int`` stored under a key, or store ``initial``; see `Store.increment`."""
@@ -219,33 +221,36 @@ class MemoryStore:
         home = self.partition(key.space)
         weight = self._weigh(key, initial)
         now = self._now()
-        with self._turn:
+        with self._lock:
             node = self._fresh(home, key, now)
             if node is None:
+                value = cast(int, initial.value)
                 if not self._is_closed:
                     self._write(home, lookup, initial, weight, now)
-                return cast(int, initial.value)
-            if type(node.value) is not int:  # a subclass would bring its own addition
+            elif type(node.value) is int:  # a subclass would bring its own addition
+                value = node.value + amount
+                entry = node.entry
+                entry.value = value
+                self._succeed(node, entry, now)
+            else:
                 raise TypeError(f"only an int can be incremented, not {type(node.value).__name__}")
-            entry = node.entry
-            entry.value = value = node.value + amount
-            self._succeed(node, entry, now)
-            return value
+        self._let_go()
+        return value
 
     async def touch(self, key: Key, fresh_until: float, expires_at: float) -> bool:
         """Give a fresh entry new times, and tell whether there was one."""
         home = self.partition(key.space)
         now = self._now()
-        with self._turn:
+        with self._lock:
             node = self._fresh(home, key, now)
-            if node is None:
-                return False
-            entry = node.entry
-            # A deadline ahead of the end of freshness was chosen for the old times. The engine decides about the new ones.
-            entry.plain_until = fresh_until if node.plain_until == node.fresh_until else NEVER
-            entry.fresh_until, entry.expires_at = fresh_until, expires_at
-            self._succeed(node, entry, now)
-            return True
+            if node is not None:
+                entry = node.entry
+                # A deadline ahead of the end of freshness was chosen for the old times. The engine decides about the new ones.
+                entry.plain_until = fresh_until if node.plain_until == node.fresh_until else NEVER
+                entry.fresh_until, entry.expires_at = fresh_until, expires_at
+                self._succeed(node, entry, now)
+        self._let_go()
+        return node is not None
 
     async def close(self) -> None:
         """Let go of everything held; a closed store answers every read with ``MISSING``."""
@@ -270,14 +275,40 @@ class MemoryStore:
             partition.leases = {}
         self._lock.release()
 
-    # Steps under the lock
+    # Without the lock
+
+    def _weigh(self, key: Key, entry: Entry[Any]) -> int:
+        return 0 if self._weigher is None else max(0, self._weigher(key.local, entry.value))
+
+    def _let_go(self) -> None:
+        """Free and report what has left the room: both may run code of the user."""
+        if not self._room.dropped:
+            return
+        with self._lock:
+            dropped, evicted = self._room.hand_over()
+        del dropped
+        if self.on_evict is not None:
+            for node in evicted:
+                space = node.home.space()
+                if space is not None:
+                    self.on_evict(Key(space, node.key))
+
+    # Under the lock
+
+    def _standing(self, home: Partition, key: Key) -> Standing:
+        """Join the lease that stands on a key, or make one."""
+        standing = home.leases.get(key.local)
+        if standing is None:
+            standing = home.leases[key.local] = Standing()
+        standing.holders += 1
+        return standing
 
     def _known(self, home: Partition, local: object, now: float) -> Node | None:
         """Return the node that counts for a key; one that no longer does is removed."""
         node = home.entries.get(local)
         if node is None:
             return None
-        if now < node.expires_at and in_force(node.generations):
+        if node.counts(now):
             node.epoch = self.epoch
             return node
         self._room.remove(node)
@@ -285,7 +316,7 @@ class MemoryStore:
 
     def _fresh(self, home: Partition, key: Key, now: float) -> Node | None:
         node = self._known(home, key.local, now)
-        return node if node is not None and _is_fresh(node, now) else None
+        return node if node is not None and now < node.fresh_until else None
 
     def _look(self, home: Partition, lookup: Lookup, now: float, count: bool) -> Reading:
         generations = self._partitions.tokens(home, lookup.generations)
@@ -301,59 +332,28 @@ class MemoryStore:
     def _write(self, home: Partition, lookup: Lookup, entry: Entry[Any], weight: int, now: float) -> bool:
         home.leases.pop(lookup.key.local, None)
         generations: Generations = self._partitions.tokens(home, lookup.generations)
-        return self._put(Node(home, lookup.key.local, entry, generations, self.epoch, weight), now)
+        return self._put(Node(home, lookup.key.local, entry, generations, weight), now)
 
     def _succeed(self, node: Node, entry: Entry[Any], now: float) -> None:
         """Put an entry that is the same but for its value or its times into the place of a node."""
         node.home.leases.pop(node.key, None)
-        successor = Node(node.home, node.key, entry, node.generations, self.epoch, node.weight)
+        successor = Node(node.home, node.key, entry, node.generations, node.weight)
         successor.uses = node.hits + node.uses
         self._put(successor, now)
 
     def _put(self, node: Node, now: float) -> bool:
-        self._room.bury(self._partitions.without_keyspace())
+        if self._partitions.lost:
+            self._room.bury(self._partitions.take_lost())
         if now < node.expires_at and node.weight <= self._room.max_weight:
+            node.epoch = self.epoch
+            if node.home.bars(node):
+                node.plain_until = NEVER
             self._room.put(node, now)
             return True
         former = self._known(node.home, node.key, now)
         if former is not None:
             self._room.remove(former)  # it is outdated, though its successor cannot stay
         return False
-
-    def _weigh(self, key: Key, entry: Entry[Any]) -> int:
-        return 0 if self._weigher is None else max(0, self._weigher(key.local, entry.value))
-
-
-class _Turn:
-    """The lock of a store; what leaves the store while it is held is freed and reported after its release."""
-
-    __slots__ = ("_lock", "_room", "_store")
-
-    def __init__(self, store: MemoryStore, lock: threading.Lock, room: Room) -> None:
-        self._store = store
-        self._lock = lock
-        self._room = room
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        if not self._room.dropped:
-            self._lock.release()
-            return
-        dropped, evicted = self._room.hand_over()
-        self._lock.release()
-        del dropped
-        on_evict = self._store.on_evict
-        if on_evict is not None:
-            for node in evicted:
-                space = node.home.space()
-                if space is not None:
-                    on_evict(Key(space, node.key))
-
-
-def _is_fresh(node: Node, now: float) -> bool:
-    return now < node.expires_at and now < node.fresh_until
 
 
 def _check_bound(bound: object, setting: str) -> None:

@@ -1,7 +1,7 @@
 """Nodes: how the memory store keeps an entry.
 
-A node never changes as regards its value: a refill makes a new node and puts it into the dict in one step. So whoever reads without
-a lock sees a value and a deadline that belong together.
+A node never changes as regards its value: a refill makes a new node and puts it into the dict in one step. So whoever reads
+without a lock sees a value and a deadline that belong together.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 from ..entry import Entry, Generations
+from .generations import in_force
 
 if TYPE_CHECKING:
     from .partition import Partition
@@ -75,7 +76,6 @@ class Node(Link):
         key: Hashable,
         entry: Entry[Any],
         generations: Generations,
-        epoch: object,
         weight: int = 0,
     ) -> None:
         self.home = home
@@ -88,17 +88,22 @@ class Node(Link):
         self.generations = generations
         self.is_error = entry.is_error
         self.retry_at = entry.retry_at
-        self.plain_until = home.plain_until(entry.plain_until, generations)
-        self.epoch = epoch
+        self.plain_until = entry.plain_until
+        self.epoch: object = None
         self.weight = weight
         self.hits = self.uses = self.seen = 0
         self.queue: Queue | None = None
 
     def __del__(self) -> None:
-        # Whoever reads without a lock may hold a node for a moment after its removal, and still count a hit. This runs when the last
-        # holder lets go, so no hit is lost. Nor is one between the load and the store of `+=` on a slot: CPython hands its global
-        # lock over only at calls and backward jumps.
+        # Whoever reads without a lock may hold a node for a moment after its removal, and still count a hit. This runs when
+        # the last holder lets go, so no hit is lost. Nor is one between the load and the store of `+=` on a slot: CPython
+        # hands its global lock over only at calls and backward jumps.
         self.home.plain_hits += self.hits
+
+    def counts(self, now: float) -> bool:
+        """Tell whether it has not expired, and all of its generations are in force."""
+        # The usual generations are in force by construction: when one of them ends, the partition gets others.
+        return now < self.expires_at and (self.generations is self.home.usual or in_force(self.generations))
 
     @property
     def entry(self) -> Entry[Any]:

@@ -1,7 +1,7 @@
 """Partitions: the entries and leases of one keyspace, and the gates through which plain hit paths reach the entries.
 
-Invalidating a whole partition replaces its dict, so plain hits need not look at generations: what they find in the current dict was
-not invalidated. Nothing in here takes a lock: the store does. Plain hit paths read ``gate.entries`` without one.
+Invalidating a whole partition replaces its dict, so plain hits need not look at generations: what they find in the current
+dict was not invalidated. Nothing in here takes a lock: the store does. Plain hit paths read ``gate.entries`` without one.
 """
 
 from __future__ import annotations
@@ -99,9 +99,9 @@ class Partition:
             count += sum(node.hits for node in list(entries.values()))
         return count
 
-    def plain_until(self, deadline: float, generations: Generations) -> float:
-        """Return until when the plain path may serve an entry with these generations, which by itself it may until a deadline."""
-        return deadline if self.checked or len(generations) <= len(self.usual) else NEVER
+    def bars(self, node: Node) -> bool:
+        """Tell whether the plain path must not serve a node, because nobody there would notice that a generation has ended."""
+        return not self.checked and len(node.generations) > len(self.usual)
 
     def renew(self) -> dict[Hashable, Node]:
         """Start with a new dict of entries, void all leases, and return the former dict."""
@@ -117,12 +117,10 @@ class Partition:
     def admit(self, gate: Gate, checked: bool) -> None:
         """Attach a gate; one that does not check bars the plain path for entries with further generations."""
         self._gates = [other for other in self._gates if other() is not None]
-        checks = checked and (self.checked or not self._gates)
-        if self.checked and not checks:
-            for node in self.entries.values():
-                if len(node.generations) > len(self.usual):
-                    node.plain_until = NEVER
-        self.checked = checks
+        self.checked = checked and (self.checked or not self._gates)
+        if not checked:
+            for node in filter(self.bars, self.entries.values()):
+                node.plain_until = NEVER
         self._gates.append(ref(gate))
         gate.home = self
         self._show()

@@ -1,15 +1,15 @@
 """All partitions of a memory store, and what an invalidation does to them.
 
-Keyspaces are held weakly, so that what belongs to a function vanishes with it. A keyspace may end at any time, also in the middle of a
-change that this very thread is making under the store's lock; so its end only puts it on a list, which the next insertion works off.
-Nothing in here takes a lock: the store does.
+Keyspaces are held weakly, so that what belongs to a function vanishes with it. A keyspace may end at any time, also in the
+middle of a change that this very thread is making under the store's lock; so its end only puts it on a list, which the next
+insertion works off. Nothing in here takes a lock: the store does.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Hashable, Iterator
+from typing import TYPE_CHECKING, TypeAlias
 from weakref import ref
 
 from ..entry import Generations as Tokens
@@ -20,17 +20,24 @@ from .partition import Partition
 if TYPE_CHECKING:
     from .node import Node
 
-__all__ = ["Partitions"]
+__all__ = ["Over", "Partitions"]
+
+Over: TypeAlias = "list[tuple[Partition, dict[Hashable, Node]]]"
+"""Partitions that have started anew, each with its former dict of entries."""
 
 
 class Partitions:
-    """The partitions by keyspace, under the generations now in force."""
+    """The partitions by keyspace, under the generations now in force.
+
+    Attributes:
+        lost: keyspaces that are gone, whose partitions are to be taken out.
+    """
 
     def __init__(self) -> None:
         self._generations = Generations()
         self._partitions: dict[ref[Keyspace], Partition] = {}
         self._of_function: dict[str, list[Partition]] = {}
-        self._ended: deque[ref[Keyspace]] = deque()
+        self.lost: deque[ref[Keyspace]] = deque()
         self._is_open = True
 
     def __iter__(self) -> Iterator[Partition]:
@@ -44,7 +51,7 @@ class Partitions:
         """Return the partition of a keyspace; it is made if there is none."""
         partition = self.get(space)
         if partition is None:
-            weak = ref(space, self._ended.append)
+            weak = ref(space, self.lost.append)
             usual = self._usual(space.namespace, space.function)
             partition = Partition(weak, space.namespace, space.function, usual, self._is_open)
             self._partitions[weak] = partition
@@ -64,20 +71,20 @@ class Partitions:
         for partition in self:
             partition.open(is_open)
 
-    def end(self, names: Iterable[str], namespaces: Iterable[str], everything: bool) -> list[tuple[Partition, dict[Hashable, Node]]]:
-        """End generations; return the partitions that are over as a whole, each with its former dict of entries."""
+    def end(self, names: Collection[str], namespaces: Collection[str], everything: bool) -> Over:
+        """End generations, and let the partitions that this ends as a whole start anew."""
         self._generations.end(names, namespaces, everything)
-        over = []
+        over: Over = []
         for partition in self._under(names, namespaces, everything):
             partition.usual = self._usual(partition.namespace, partition.function)
             over.append((partition, partition.renew()))
         return over
 
-    def without_keyspace(self) -> list[tuple[Partition, dict[Hashable, Node]]]:
-        """Take out the partitions whose keyspaces are gone; return them, each with its former dict of entries."""
-        gone = []
-        while self._ended:
-            partition = self._partitions.pop(self._ended.popleft())
+    def take_lost(self) -> Over:
+        """Take out the partitions whose keyspaces are gone."""
+        gone: Over = []
+        while self.lost:
+            partition = self._partitions.pop(self.lost.popleft())
             if partition.function is not None:
                 siblings = self._of_function[partition.function]
                 siblings.remove(partition)
@@ -90,7 +97,7 @@ class Partitions:
         usual = (self._generations.everything, self._generations.of_namespace(namespace))
         return usual if function is None else (*usual, self._generations.of_name(function))
 
-    def _under(self, names: Iterable[str], namespaces: Iterable[str], everything: bool) -> list[Partition]:
+    def _under(self, names: Collection[str], namespaces: Collection[str], everything: bool) -> list[Partition]:
         if everything:
             return list(self)
         under = {partition for name in names for partition in self._of_function.get(name, ())}

@@ -1,22 +1,21 @@
 """The room that a memory store has: what goes in, what has to go out, and in which order.
 
-The dead go first: entries of invalidated or vanished partitions lie in graves, and every insertion clears a few of them away. Then
-the expired: every insertion looks at two nodes, in turn. Only then does the eviction policy choose.
+The dead go first: entries of invalidated or vanished partitions lie in graves, and every insertion clears a few of them away.
+Then the expired: every insertion looks at two nodes, in turn. Only then does the eviction policy choose.
 
-Nothing that leaves is freed in here, because freeing a value may run code of the user, and the store holds its lock: what leaves is
-kept until the store has released the lock and asks for it.
+Nothing that leaves is freed in here, because freeing a value may run code of the user, and the store holds its lock: what
+leaves is kept until the store has released the lock and asks for it.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Hashable, Iterable
 from typing import Final
 
-from .generations import in_force
 from .node import Node
 from .partition import Partition
+from .partitions import Over
 from .s3fifo import S3Fifo
 
 __all__ = ["Room"]
@@ -29,6 +28,7 @@ class Room:
     """The nodes of all partitions, within bounds.
 
     Attributes:
+        max_entries: how many nodes there may be.
         max_weight: how much the nodes may weigh together.
         evictions: how many entries made room for others.
         dropped: what has left and is to be freed.
@@ -56,19 +56,19 @@ class Room:
 
     def put(self, node: Node, now: float) -> None:
         """Let a node in, in the place of the one with the same key if there is one; whoever has to leave for it, leaves."""
-        entries = node.home.entries
+        queues, entries = self._queues, node.home.entries
         old = entries.get(node.key)
         self._tidy(now)
         if old is None or old.queue is None:  # never there, or just tidied away
-            while self._queues.is_short(entries=1, weight=node.weight):
+            while queues.size >= self.max_entries or queues.weight + node.weight > self.max_weight:
                 self._make_room(now)
             entries[node.key] = node
-            self._queues.insert(node)
+            queues.insert(node)
             return
         entries[node.key] = node
-        self._queues.replace(old, node)
+        queues.replace(old, node)
         self.dropped.append(old)
-        while self._queues.is_short():
+        while queues.weight > self.max_weight:
             self._make_room(now)
 
     def remove(self, node: Node) -> None:
@@ -77,14 +77,14 @@ class Room:
         self._queues.remove(node)
         self.dropped.append(node)
 
-    def bury(self, over: Iterable[tuple[Partition, dict[Hashable, Node]]]) -> None:
+    def bury(self, over: Over) -> None:
         """Take over entries that are dead as a whole, without a look at each."""
         for partition, entries in over:
             if entries:
                 partition.graves.append(entries)
                 self._bereaved.append(partition)
 
-    def clear(self, over: Iterable[tuple[Partition, dict[Hashable, Node]]]) -> S3Fifo:
+    def clear(self, over: Over) -> S3Fifo:
         """Let go of everything; return the queues, which the caller must dissolve once it has released the lock."""
         self.dropped += [entries for _, entries in over]
         for partition in self._bereaved:
@@ -103,28 +103,27 @@ class Room:
     def _tidy(self, now: float) -> None:
         if self._bereaved:
             for _ in range(_CLEARED):
-                self._clear_one()
+                if self._bereaved:
+                    self._clear_one()
             return
         for _ in range(_LOOKED_AT):
             node = self._queues.next_in_turn()
-            if node is not None and not _counts(node, now):
+            if node is not None and not node.counts(now):
                 self.remove(node)
 
     def _make_room(self, now: float) -> None:
-        if self._clear_one():
+        if self._bereaved:
+            self._clear_one()
             return
         node = self._queues.evict()
         del node.home.entries[node.key]
         self.dropped.append(node)
-        if _counts(node, now):
+        if node.counts(now):
             self.evictions += 1
             node.home.evictions += 1
             self.evicted.append(node)
 
-    def _clear_one(self) -> bool:
-        """Clear a dead node away, and tell whether there was one."""
-        if not self._bereaved:
-            return False
+    def _clear_one(self) -> None:
         partition = self._bereaved[0]
         grave = partition.graves[-1]
         _, node = grave.popitem()
@@ -133,8 +132,3 @@ class Room:
         if not grave:
             partition.graves.pop()
             self._bereaved.popleft()
-        return True
-
-
-def _counts(node: Node, now: float) -> bool:
-    return now < node.expires_at and in_force(node.generations)

@@ -20,9 +20,10 @@ _SHARED = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType, Code
 def weigh(key: object, value: object) -> int:
     """Return the approximate size in bytes of a key and its value.
 
-    It adds up what ``sys.getsizeof`` says of both and of all that they refer to, such as items and attributes, each object once.
-    Objects that the rest of the program uses as well, such as ``None`` and short text, count in full. Of large containers only some
-    items are weighed and taken to stand for the others, so that no value takes longer than a few milliseconds to weigh.
+    It adds up what ``sys.getsizeof`` says of both and of all that they refer to, such as items and attributes, each object
+    once. Objects that the rest of the program uses as well, such as ``None`` and short text, count in full. Of large
+    containers only some items are weighed and taken to stand for the others, so that no value takes longer than a few
+    milliseconds to weigh.
     """
     weighing = _Weighing()
     return weighing.all_of(key, _DEPTH) + weighing.all_of(value, _DEPTH)

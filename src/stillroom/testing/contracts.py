@@ -1,0 +1,246 @@
+"""What every store and every serializer must do, as test classes to inherit.
+
+The tests are coroutines: run them under whatever runs coroutine tests in your suite, or drive them with ``coroutine.send(None)``
+where nothing suspends.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .._engine.generations import function_generation, tag_generation
+from ..entry import MISSING, Entry
+from ..protocols import Key, Keyspace, Lookup, Serializer, Store
+from .clock import FakeClock
+
+__all__ = ["SerializerContract", "StoreContract"]
+
+FALSY: tuple[Any, ...] = (None, 0, 0.0, "", b"", False, [], {}, (), set())
+
+
+class StoreContract:
+    """The contract of `stillroom.protocols.Store`.
+
+    Example:
+        >>> class TestMyStore(StoreContract):
+        ...     def make_store(self, clock):
+        ...         return MyStore(clock=clock)
+    """
+
+    def make_store(self, clock: FakeClock) -> Store:
+        """Return a new, empty store on a clock."""
+        raise NotImplementedError
+
+    def setup_method(self) -> None:
+        self.clock = FakeClock(1000.0)
+        self.store = self.make_store(self.clock)
+        self.space = Keyspace("main", "", str)
+        self.key = Key(self.space, "user:1")
+        self.lookup = Lookup(self.key, (function_generation("get_user"), tag_generation("team:7")))
+
+    def entry(self, value: object, ttl: float = 60.0, grace: float = 0.0, generations: tuple[object, ...] = ()) -> Entry[Any]:
+        now = self.clock.now()
+        return Entry(value, now, now + ttl, now + ttl + grace, generations=generations, plain_until=now + ttl)
+
+    async def value(self, lookup: Lookup | None = None) -> Any:
+        (reading,) = await self.store.read((lookup or self.lookup,))
+        return reading.entry if reading.entry is MISSING else reading.entry.value
+
+    async def load(self, value: object, lookup: Lookup | None = None, **times: float) -> bool:
+        lookup = lookup or self.lookup
+        lease = await self.store.lease(lookup)
+        return await self.store.fill(lookup.key, self.entry(value, generations=lease.reading.generations, **times), lease)
+
+    async def test_what_is_not_there_is_missing(self) -> None:
+        assert await self.value() is MISSING
+
+    async def test_what_was_filled_is_read(self) -> None:
+        assert await self.load("Ada")
+        assert await self.value() == "Ada"
+
+    async def test_falsy_values_are_values(self) -> None:
+        """Rule 12."""
+        for value in FALSY:
+            await self.load(value)
+            found = await self.value()
+            assert found == value
+            assert type(found) is type(value)
+
+    async def test_several_keys_are_read_in_the_order_asked(self) -> None:
+        other = Lookup(Key(self.space, "user:2"))
+        await self.load("two", other)
+        readings = await self.store.read((self.lookup, other, self.lookup))
+        assert [one.entry is MISSING for one in readings] == [True, False, True]
+
+    async def test_a_deleted_key_is_missing_and_counted(self) -> None:
+        await self.load("Ada")
+        assert await self.store.delete((self.key, Key(self.space, "user:2"))) == 1
+        assert await self.value() is MISSING
+
+    async def test_deleting_voids_the_lease(self) -> None:
+        """Rule 1."""
+        lease = await self.store.lease(self.lookup)
+        await self.store.delete((self.key,))
+        assert not await self.store.fill(self.key, self.entry("old", generations=lease.reading.generations), lease)
+        assert await self.value() is MISSING
+
+    async def test_writing_voids_the_lease(self) -> None:
+        """Rule 1."""
+        lease = await self.store.lease(self.lookup)
+        await self.store.write(self.lookup, self.entry("new"))
+        assert not await self.store.fill(self.key, self.entry("old", generations=lease.reading.generations), lease)
+        assert await self.value() == "new"
+
+    async def test_invalidating_voids_the_lease_and_ends_the_entry(self) -> None:
+        """Rule 1."""
+        whats: list[dict[str, Any]] = [
+            {"names": [tag_generation("team:7")]},
+            {"names": [function_generation("get_user")]},
+            {"namespaces": ["main"]},
+            {"everything": True},
+        ]
+        for what in whats:
+            await self.load("Ada")
+            lease = await self.store.lease(self.lookup)
+            await self.store.invalidate(**what)
+            assert await self.value() is MISSING
+            assert not await self.store.fill(self.key, self.entry("old", generations=lease.reading.generations), lease)
+            assert await self.value() is MISSING
+
+    async def test_invalidating_something_else_changes_nothing(self) -> None:
+        await self.load("Ada")
+        await self.store.invalidate(names=[tag_generation("team:8"), function_generation("get")], namespaces=["mai", "main2"])
+        assert await self.value() == "Ada"
+
+    async def test_an_invalidation_changes_the_tokens(self) -> None:
+        (before,) = await self.store.read((self.lookup,))
+        (same,) = await self.store.read((self.lookup,))
+        await self.store.invalidate(names=[tag_generation("team:7")])
+        (after,) = await self.store.read((self.lookup,))
+        assert before.generations == same.generations != after.generations
+
+    async def test_a_renewed_lease_voids_the_others(self) -> None:
+        old = await self.store.lease(self.lookup)
+        new = await self.store.lease(self.lookup, renew=True)
+        assert await self.store.fill(self.key, self.entry("new", generations=new.reading.generations), new)
+        assert not await self.store.fill(self.key, self.entry("old", generations=old.reading.generations), old)
+        assert await self.value() == "new"
+
+    async def test_a_lease_can_be_given_back(self) -> None:
+        lease = await self.store.lease(self.lookup)
+        await self.store.release(self.key, lease)
+        assert not await self.store.fill(self.key, self.entry("late", generations=lease.reading.generations), lease)
+
+    async def test_a_lease_tells_what_is_there(self) -> None:
+        await self.load("Ada")
+        lease = await self.store.lease(self.lookup)
+        assert lease.reading.entry is not MISSING
+        assert lease.reading.entry.value == "Ada"
+        await self.store.release(self.key, lease)
+
+    async def test_an_expired_entry_is_absent_for_every_operation(self) -> None:
+        """Rule 31."""
+        await self.load(1, ttl=10.0)
+        self.clock.advance(10)
+        assert await self.value() is MISSING
+        assert await self.store.names(self.space) == []
+        assert not await self.store.touch(self.key, math.inf, math.inf)
+        assert await self.store.delete((self.key,)) == 0
+        assert await self.store.increment(self.lookup, 5, self.entry(5)) == 5
+
+    async def test_a_stale_entry_is_read_but_absent_otherwise(self) -> None:
+        """Rules 4 and 31."""
+        await self.load("old", ttl=10.0, grace=10.0)
+        self.clock.advance(15)
+        assert await self.value() == "old"
+        assert await self.store.names(self.space) == []
+        assert await self.store.write(self.lookup, self.entry("new"), if_absent=True)
+        assert await self.value() == "new"
+
+    async def test_if_absent_respects_what_is_fresh(self) -> None:
+        assert await self.store.write(self.lookup, self.entry(None), if_absent=True)
+        assert not await self.store.write(self.lookup, self.entry("second"), if_absent=True)
+        assert await self.value() is None
+
+    async def test_incrementing_adds_and_keeps_the_times(self) -> None:
+        assert await self.store.increment(self.lookup, 2, self.entry(2, ttl=10.0)) == 2
+        self.clock.advance(6)
+        assert await self.store.increment(self.lookup, 3, self.entry(3, ttl=10.0)) == 5
+        self.clock.advance(6)
+        assert await self.value() is MISSING
+
+    async def test_only_whole_numbers_are_incremented(self) -> None:
+        await self.store.write(self.lookup, self.entry("many"))
+        try:
+            await self.store.increment(self.lookup, 1, self.entry(1))
+        except TypeError:
+            assert await self.value() == "many"
+        else:
+            raise AssertionError("a text was incremented")
+
+    async def test_touching_gives_new_times(self) -> None:
+        await self.load("Ada", ttl=10.0)
+        assert await self.store.touch(self.key, self.clock.now() + 100, self.clock.now() + 100)
+        self.clock.advance(50)
+        assert await self.value() == "Ada"
+
+    async def test_names_lists_the_fresh_keys_of_one_keyspace(self) -> None:
+        await self.load("Ada")
+        await self.load("elsewhere", Lookup(Key(Keyspace("other", "", str), "user:9")))
+        assert await self.store.names(self.space) == ["user:1"]
+
+    async def test_reads_are_counted_unless_told_otherwise(self) -> None:
+        await self.load("Ada")
+        await self.store.read((self.lookup,))
+        await self.store.read((self.lookup,), count=False)
+        (reading,) = await self.store.read((self.lookup,))
+        assert reading.uses == 1
+
+    async def test_a_closed_store_is_empty_and_stays_so(self) -> None:
+        await self.load("Ada")
+        lease = await self.store.lease(self.lookup)
+        await self.store.close()
+        assert await self.value() is MISSING
+        assert not await self.store.fill(self.key, self.entry("late", generations=lease.reading.generations), lease)
+        assert not await self.store.write(self.lookup, self.entry("later"))
+        assert await self.value() is MISSING
+
+
+class SerializerContract:
+    """The contract of `stillroom.protocols.Serializer`.
+
+    Example:
+        >>> class TestMySerializer(SerializerContract):
+        ...     def make_serializer(self):
+        ...         return MySerializer()
+    """
+
+    values: tuple[Any, ...] = (*FALSY, 1, -(2**70), 1.5, math.inf, "ünïcode", b"\x00\xff", [1, "a", None], {"a": {"b": [1]}}, (1, 2))
+    """What must come back as it went in; a serializer that does not know a type refuses it instead."""
+
+    def make_serializer(self) -> Serializer:
+        """Return the serializer to test."""
+        raise NotImplementedError
+
+    async def test_what_comes_out_is_what_went_in(self) -> None:
+        """Rules 13 and 14."""
+        serializer = self.make_serializer()
+        for value in self.values:
+            try:
+                data = serializer.dump(value)
+            except TypeError:
+                continue  # refused when stored, which is allowed
+            found = serializer.load(data)
+            assert found == value
+            assert type(found) is type(value)
+
+    async def test_garbage_is_refused_with_a_value_error(self) -> None:
+        """Rule 44."""
+        serializer = self.make_serializer()
+        for data in (b"", b"\xff\xfe\xfd", b"garbage"):
+            try:
+                serializer.load(data)
+            except ValueError:
+                continue
+            raise AssertionError(f"{data!r} was decoded")
