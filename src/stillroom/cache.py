@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ._runtime.clock import SystemClock
 from ._runtime.runtime import drive
@@ -16,13 +16,17 @@ from .decorate import Identity, decorate, texts, ttl_rule
 from .durations import Duration
 from .entry import MISSING, Missing
 from .errors import ConfigurationError
+from .guards.lock import Lock
 from .names import Names
 from .observe.events import CallAnswered, Event
 from .observe.stats import Stats
-from .policy import Lock, Policy, RefreshAhead, StoreIf, Ttl
+from .policy import LoadLock, Policy, RefreshAhead, StoreIf, Ttl
 from .protocols import Clock, Listener, Store
 from .urls import open_store
 from .verbs import Verbs
+
+if TYPE_CHECKING:
+    from .decorated import Decorator
 
 __all__ = ["Cache", "cache"]
 
@@ -80,7 +84,7 @@ class Cache(Verbs):
 
     def __call__(
         self,
-        *bare: Any,
+        *bare: NoReturn,
         ttl: Ttl | Missing = MISSING,
         key: str | Callable[..., str] | None = None,
         name: str | None = None,
@@ -101,9 +105,46 @@ class Cache(Verbs):
         jitter: float | None = None,
         store_if: StoreIf = None,
         cache_errors: Mapping[type[Exception], Duration] | None = None,
-        lock: Lock = "process",
+        lock: LoadLock = "process",
         copy: bool | None = None,
-    ) -> Any:
+    ) -> Decorator:
+        """Return a decorator for functions and coroutine functions, generators of both sorts, and methods of every sort.
+
+        Lengths of time are seconds, a ``timedelta``, or text with the units ``w d h m s ms`` like ``"1h30m"``; all above zero.
+
+        Args:
+            *bare: nothing; what stands here by mistake is the function under a ``@cache`` without brackets.
+            ttl: the time a value is fresh, ``None`` until invalidated, or a callable of arguments and ``value`` for either.
+            key: a template over the arguments, ``"user:{user.id}"``, or a callable of them: the whole name of an entry.
+            name: what the function is called in keys; its module and qualified name if ``None``.
+            namespace: what can be invalidated as one; the cache's own if ``None``.
+            version: part of the key; with a new one, values of the old code are no longer found.
+            ignore: names of parameters that the result does not depend on.
+            tags: templates over the arguments, for ``invalidate(tags=...)``.
+            stale_while_revalidate: the time after ``ttl`` in which the old value is served at once, and refreshed behind.
+            stale_if_error: the time after ``ttl`` in which the old value is served if the load fails.
+            errors: the exception types that count as such a failure; all that are an ``Exception`` if ``None``.
+            retry_after: the time for which a function that has failed is not tried again; one second if ``None``.
+            refresh_ahead: the fraction of ``ttl`` (0 to 1) after which a hit refreshes behind; ``"xfetch"``: by chance and cost.
+            keep_warm: whether values are refreshed as they expire, although nobody asks.
+            idle_after: the time since its last read after which a value is no longer kept warm; twice its ttl if ``None``.
+            max_hits: the number of hits after which a value expires.
+            refresh_after_hits: the number of hits, below ``max_hits``, after which a value is refreshed behind.
+            soft_timeout: the time to wait for a load while there is an old value to serve instead.
+            jitter: the fraction of ``ttl`` (0 to 1) by which it is shortened at most, by chance.
+            store_if: a predicate on the value, or ``"not_none"``; what fails it is returned and not stored.
+            cache_errors: the exception types that are remembered, each with the time for which.
+            lock: who shares a load: ``"process"``, ``"shared"`` for all processes on the store, or ``None`` for nobody.
+            copy: whether values are copied deeply on their way in and out; the cache's own choice if ``None``.
+
+        Raises:
+            ConfigurationError: a setting makes no sense, by itself or beside the others or, once decorated, for the function.
+
+        Example:
+            >>> @cache(ttl="10m", tags=["team:{team_id}"], stale_if_error="1h")
+            ... def members(team_id: int) -> list[str]: ...
+            >>> members(7), members.invalidate(7)
+        """
         if bare:
             raise ConfigurationError("the decorator needs brackets: @cache() or @cache(ttl=\"10m\")", setting="ttl", given=bare[0])
         chosen = self._ttl if ttl is MISSING else ttl
@@ -132,7 +173,11 @@ class Cache(Verbs):
         identity = Identity(
             key, name, namespace or self._core.namespace, version, texts(ignore, "ignore"), texts(tags, "tags")
         )
-        return lambda function: decorate(self._core, function, identity, policy_for)
+
+        def decorator(function: Any, /) -> Any:
+            return decorate(self._core, function, identity, policy_for)
+
+        return decorator
 
     def detect(self) -> AbstractContextManager[list[CallAnswered]]:
         """List the calls made below, and how each was answered.
@@ -164,6 +209,20 @@ class Cache(Verbs):
     def disabled(self) -> AbstractContextManager[None]:
         """Let all calls go past the cache until the block ends, in all threads and tasks; invalidations still count."""
         return self._core.switched_off()
+
+    def lock(self, name: str, ttl: Duration = "10s", *, wait: Duration | None = None) -> Lock:
+        """Return a lock to hold for the length of a block, with ``with`` or ``async with``.
+
+        Args:
+            name: which lock; locks and values of one name have nothing to do with each other.
+            ttl: after how long the lock ends by itself, whatever became of its holder.
+            wait: how long to wait for it before `LockTimeout` is raised; ``None`` for as long as it takes.
+
+        Example:
+            >>> with cache.lock("nightly-report", ttl="5m"):
+            ...     write_report()
+        """
+        return Lock(self._core.locks, name, ttl, wait, self._core.blocking, lambda: self._core.tasks)
 
     def ping(self) -> bool:
         """Tell whether the store answers."""

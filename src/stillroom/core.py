@@ -15,6 +15,7 @@ from ._engine.fetch import Engine
 from ._runtime.blocking import BlockingRuntime
 from ._runtime.flights import Flights
 from .errors import ConfigurationError
+from .guards.lock import LockTable
 from .observe.events import EntryEvicted, Invalidated
 from .observe.hub import Hub
 from .observe.reports import Reports
@@ -39,6 +40,7 @@ class Core:
         flights: the loads in progress.
         blocking: the runtime of blocking callers.
         hub: where events go.
+        locks: the locks that are held.
         ledger: counts what is asked for by name, not through a function.
         namespace: the namespace of whatever gives none of its own.
         copies: whether values are copied deeply, unless a function says otherwise.
@@ -51,6 +53,7 @@ class Core:
         self.flights = Flights()
         self.blocking = BlockingRuntime(clock)
         self.ledger = Ledger()
+        self.locks = LockTable(clock)
         self._tasks: TaskRuntime | None = None
         self._lock = threading.Lock()
         self._switched_off = 0 if enabled else 1
@@ -66,7 +69,7 @@ class Core:
     def tasks(self) -> TaskRuntime:
         """The runtime of asyncio callers; asyncio is imported only now."""
         if self._tasks is None:
-            from ._runtime.tasks import TaskRuntime  # noqa: PLC0415 - so that blocking programs do without asyncio
+            from ._runtime.tasks import TaskRuntime
 
             self._tasks = TaskRuntime(self.clock)
         return self._tasks

@@ -13,8 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ._engine.call import Answer, Call, Source
-from ._engine.loading import ttl_of
 from ._engine.generations import function_generation, tag_generation
+from ._engine.loading import ttl_of
 from ._engine.verdict import is_fresh, made
 from ._runtime.runtime import Runtime, drive
 from .entry import MISSING

@@ -35,7 +35,7 @@ class BoundFunction:
         return f"<bound cached method {self.__func__.__qualname__} of {self.__self__!r}>"
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.__self__ is other.__self__  # type: ignore[attr-defined]
+        return type(self) is type(other) and self.__self__ is other.__self__
 
     def __hash__(self) -> int:
         return hash((type(self), id(self.__self__)))
@@ -111,5 +111,5 @@ def descriptor(function: Callable[..., Any], bound: type[BoundFunction], *, of_c
     def bind_class(self: CachedMethod, obj: Any, owner: type[Any] | None = None) -> Any:
         return bound(type(obj) if owner is None else owner)
 
-    made = type("CachedMethod", (CachedMethod,), {"__get__": bind_class if of_class else bind})
+    made: type[CachedMethod] = type("CachedMethod", (CachedMethod,), {"__get__": bind_class if of_class else bind})
     return made(function)

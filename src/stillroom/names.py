@@ -92,7 +92,9 @@ class Names:
     async def matching(self, pattern: str) -> list[str]:
         """Return the names that a pattern of ``*``, ``?`` and ``[...]`` matches."""
         if not isinstance(pattern, str):
-            raise ConfigurationError(f'pattern must be a text such as "user:*", not {pattern!r}', setting="pattern", given=pattern)
+            raise ConfigurationError(
+                f'pattern must be a text such as "user:*", not {pattern!r}', setting="pattern", given=pattern
+            )
         matches = re.compile(translate(pattern)).match
         names = await self._core.store.names(self._core.names(self._core.namespace)) if self._core.enabled else []
         return [name for name in names if matches(name)]
@@ -120,9 +122,7 @@ class Names:
             )
         if namespace is not None and not isinstance(namespace, str):
             raise ConfigurationError(f"namespace must be a text, not {namespace!r}", setting="namespace", given=namespace)
-        await self._core.store.invalidate(
-            names=_generations(tags), namespaces=() if namespace is None else (namespace,)
-        )
+        await self._core.store.invalidate(names=_generations(tags), namespaces=() if namespace is None else (namespace,))
         self._tell(Invalidated(tags=tuple(tags), namespace=namespace))
 
     async def _read(self, keys: list[Key]) -> list[Entry[Any] | Missing]:

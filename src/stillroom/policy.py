@@ -15,14 +15,14 @@ from typing import Any, Final, Literal, TypeAlias, cast
 from .durations import Duration, seconds
 from .errors import ConfigurationError
 
-__all__ = ["Lock", "Policy", "RefreshAhead", "StoreIf", "Ttl"]
+__all__ = ["LoadLock", "Policy", "RefreshAhead", "StoreIf", "Ttl"]
 
 Ttl: TypeAlias = "Duration | Callable[..., Duration | None] | None"
 """How long a value is fresh: a duration, ``None`` (until invalidated), or a callable of the arguments that returns one of these."""
 TtlRule: TypeAlias = Callable[[Mapping[str, object], Mapping[str, object]], "Duration | None"]
 """A ttl that depends on the call: given the arguments by name, and the value under the name ``value``."""
 RefreshAhead: TypeAlias = 'float | Literal["xfetch"] | None'
-Lock: TypeAlias = 'Literal["process", "shared"] | None'
+LoadLock: TypeAlias = 'Literal["process", "shared"] | None'
 StoreIf: TypeAlias = 'Callable[[Any], bool] | Literal["not_none"] | None'
 
 DEFAULT_RETRY_AFTER: Final = 1.0
@@ -100,7 +100,7 @@ class Policy:
         jitter: float | None = None,
         store_if: StoreIf = None,
         cache_errors: Mapping[type[Exception], Duration] | None = None,
-        lock: Lock = "process",
+        lock: LoadLock = "process",
         copy: bool = False,
     ) -> Policy:
         """Return the policy that these settings describe.
@@ -168,7 +168,7 @@ class _Needs:
 def _ttl(given: Duration | TtlRule | None) -> float | TtlRule:
     if given is None:
         return math.inf
-    return cast("TtlRule", given) if callable(given) else seconds(given, "ttl")
+    return given if callable(given) else seconds(given, "ttl")
 
 
 def _optional(given: Duration | None, setting: str) -> float | None:
@@ -235,14 +235,10 @@ def _cache_errors(given: Mapping[type[Exception], Duration] | None) -> tuple[tup
             setting="cache_errors",
             given=given,
         )
-    return tuple(
-        (_error_types(error, "cache_errors")[0], seconds(length, "cache_errors")) for error, length in given.items()
-    )
+    return tuple((_error_types(error, "cache_errors")[0], seconds(length, "cache_errors")) for error, length in given.items())
 
 
-def _lock(given: Lock) -> bool:
+def _lock(given: LoadLock) -> bool:
     if given not in ("process", "shared", None):
-        raise ConfigurationError(
-            f'lock must be "process", "shared" or None, not {given!r}', setting="lock", given=given
-        )
+        raise ConfigurationError(f'lock must be "process", "shared" or None, not {given!r}', setting="lock", given=given)
     return given is not None

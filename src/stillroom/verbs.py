@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["Verbs"]
 
 T = TypeVar("T")
-Ttl = "Duration | None | Missing"
 
 
 class Verbs:
@@ -47,34 +46,36 @@ class Verbs:
         """Do what `get_many` does."""
         return await self._names.get_many(keys)
 
-    def set(self, key: str, value: Any, ttl: Duration | None | Missing = MISSING, *, tags: Sequence[str] = ()) -> None:
+    def set(self, key: str, value: Any, ttl: Duration | Missing | None = MISSING, *, tags: Sequence[str] = ()) -> None:
         """Store a value under a name. A load of it that is in progress no longer counts."""
         drive(self._names.set(key, value, ttl, texts(tags, "tags")))
 
-    async def aset(self, key: str, value: Any, ttl: Duration | None | Missing = MISSING, *, tags: Sequence[str] = ()) -> None:
+    async def aset(self, key: str, value: Any, ttl: Duration | Missing | None = MISSING, *, tags: Sequence[str] = ()) -> None:
         """Do what `set` does."""
         await self._names.set(key, value, ttl, texts(tags, "tags"))
 
-    def set_many(self, values: Mapping[str, Any], ttl: Duration | None | Missing = MISSING, *, tags: Sequence[str] = ()) -> None:
+    def set_many(
+        self, values: Mapping[str, Any], ttl: Duration | Missing | None = MISSING, *, tags: Sequence[str] = ()
+    ) -> None:
         """Store several values."""
         drive(self._names.set_many(values, ttl, texts(tags, "tags")))
 
     async def aset_many(
-        self, values: Mapping[str, Any], ttl: Duration | None | Missing = MISSING, *, tags: Sequence[str] = ()
+        self, values: Mapping[str, Any], ttl: Duration | Missing | None = MISSING, *, tags: Sequence[str] = ()
     ) -> None:
         """Do what `set_many` does."""
         await self._names.set_many(values, ttl, texts(tags, "tags"))
 
-    def add(self, key: str, value: Any, ttl: Duration | None | Missing = MISSING, *, tags: Sequence[str] = ()) -> bool:
+    def add(self, key: str, value: Any, ttl: Duration | Missing | None = MISSING, *, tags: Sequence[str] = ()) -> bool:
         """Store a value only if the name has none, and tell whether it was stored."""
         return drive(self._names.set(key, value, ttl, texts(tags, "tags"), if_absent=True))
 
-    async def aadd(self, key: str, value: Any, ttl: Duration | None | Missing = MISSING, *, tags: Sequence[str] = ()) -> bool:
+    async def aadd(self, key: str, value: Any, ttl: Duration | Missing | None = MISSING, *, tags: Sequence[str] = ()) -> bool:
         """Do what `add` does."""
         return await self._names.set(key, value, ttl, texts(tags, "tags"), if_absent=True)
 
     def get_or_load(
-        self, key: str, load: Callable[[], T], ttl: Duration | None | Missing = MISSING, *, tags: Sequence[str] = ()
+        self, key: str, load: Callable[[], T], ttl: Duration | Missing | None = MISSING, *, tags: Sequence[str] = ()
     ) -> T:
         """Return the value of a name; if there is none, load it, once for all who ask meanwhile."""
         answer: Answer = drive(self._names.get_or_load(key, load, ttl, texts(tags, "tags"), self._core.blocking))
@@ -85,7 +86,7 @@ class Verbs:
         self,
         key: str,
         load: Callable[[], Awaitable[T]] | Callable[[], T],
-        ttl: Duration | None | Missing = MISSING,
+        ttl: Duration | Missing | None = MISSING,
         *,
         tags: Sequence[str] = (),
     ) -> T:
@@ -154,11 +155,11 @@ class Verbs:
         """Do what `touch` does."""
         return await self._names.touch(key, ttl)
 
-    def incr(self, key: str, amount: int = 1, *, ttl: Duration | None | Missing = MISSING) -> int:
+    def incr(self, key: str, amount: int = 1, *, ttl: Duration | Missing | None = MISSING) -> int:
         """Add to a whole number and return the sum; where there is none it starts from zero, with this ttl."""
         return drive(self._names.incr(key, amount, ttl))
 
-    async def aincr(self, key: str, amount: int = 1, *, ttl: Duration | None | Missing = MISSING) -> int:
+    async def aincr(self, key: str, amount: int = 1, *, ttl: Duration | Missing | None = MISSING) -> int:
         """Do what `incr` does."""
         return await self._names.incr(key, amount, ttl)
 
@@ -171,7 +172,7 @@ class Verbs:
         await self._names.clear()
 
     def invalidate(self, *, tags: Sequence[str] = (), namespace: str | None = None) -> None:
-        """Forget whatever carries one of these tags, or all that a namespace holds, at a cost that does not depend on how much."""
+        """Forget what carries one of these tags, or all that a namespace holds; the cost does not depend on how much that is."""
         drive(self._names.invalidate(texts(tags, "tags"), namespace))
 
     async def ainvalidate(self, *, tags: Sequence[str] = (), namespace: str | None = None) -> None:

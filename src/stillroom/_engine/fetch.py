@@ -172,7 +172,7 @@ class Engine:
             await runtime.wait(flight, None)
         finally:
             await self._leave(flight, runtime)
-        return flight.answer
+        return _answer_of(flight)
 
     async def _lead(self, flight: Flight, runtime: Runtime, load: Coroutine[Any, Any, None]) -> Answer | None:
         try:
@@ -180,16 +180,14 @@ class Engine:
         finally:
             if flight.result is None:
                 await self._leave(flight, runtime)
-        return flight.answer
+        return _answer_of(flight)
 
     async def _leave(self, flight: Flight, runtime: Runtime) -> None:
         """Stop waiting; the last to leave before the end calls the load off."""
         if self.flights.leave(flight):
             await runtime.called_off(flight)
 
-    async def _impatiently(
-        self, flight: Flight, leads: bool, call: Call, reading: Reading, runtime: Runtime
-    ) -> Answer | None:
+    async def _impatiently(self, flight: Flight, leads: bool, call: Call, reading: Reading, runtime: Runtime) -> Answer | None:
         """Wait for a flight no longer than ``soft_timeout``; then serve the stale value, while the load goes on behind."""
         entry, patience = reading.entry, call.source.policy.soft_timeout
         assert entry is not MISSING and patience is not None
@@ -200,7 +198,7 @@ class Engine:
             await runtime.wait(flight, self.now() + patience)
         finally:
             self.flights.leave(flight)
-        return served(entry, Outcome.STALE) if flight.result is None else flight.answer
+        return served(entry, Outcome.STALE) if flight.result is None else _answer_of(flight)
 
     def _spawn(self, flight: Flight, call: Call, reading: Reading, runtime: Runtime, purpose: Purpose) -> bool:
         flight.stays = True
@@ -209,3 +207,9 @@ class Engine:
         self.flights.abandon(flight)
         self.reporter.refresh_refused(call)
         return False
+
+
+def _answer_of(flight: Flight) -> Answer | None:
+    """Return what a flight brought; ``None`` if it was abandoned."""
+    answer: Answer | None = flight.answer
+    return answer

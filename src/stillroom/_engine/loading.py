@@ -99,15 +99,14 @@ class Loader:
                 self._warmer.keep(call, entry, runtime, None if purpose is Purpose.REFRESH_BEHIND else self.now())
 
     def _found_meanwhile(self, call: Call, known: Entry[Any] | Missing, reading: Reading | None) -> Answer | None:
+        """Return the answer that an entry gives which somebody stored since the caller looked."""
         seen = MISSING if reading is None else reading.entry
-        is_newer = known is not MISSING and (seen is MISSING or known.loaded_at != seen.loaded_at)
-        if is_newer and judge(known, call.source.policy, self.now(), 0, 1.0) is Verdict.FRESH:
-            return served(known, Outcome.HIT)
-        return None
+        if known is MISSING or (seen is not MISSING and known.loaded_at == seen.loaded_at):
+            return None
+        is_fresh = judge(known, call.source.policy, self.now(), 0, 1.0) is Verdict.FRESH
+        return served(known, Outcome.HIT) if is_fresh else None
 
-    def loaded(
-        self, call: Call, value: Any, began: float, lease: Lease | None
-    ) -> tuple[Entry[Any] | None, Answer]:
+    def loaded(self, call: Call, value: Any, began: float, lease: Lease | None) -> tuple[Entry[Any] | None, Answer]:
         """Return the entry to store for a value that has been loaded, if any, and the answer."""
         policy, now = call.source.policy, self.now()
         call.source.ledger.load_seconds += now - began
@@ -190,7 +189,9 @@ def _one_shot(value: object) -> str | None:
     """Return why a value can be used only once, so that no second caller could be served with it."""
     kind = type(value)
     if hasattr(kind, "__next__") or hasattr(kind, "__anext__"):
-        return f"{kind.__qualname__} is an iterator: whoever comes first would use it up; return a list, or decorate the generator"
+        return (
+            f"{kind.__qualname__} is an iterator: whoever comes first would use it up; return a list, or decorate the generator"
+        )
     if hasattr(kind, "__await__"):
         return f"{kind.__qualname__} is awaitable, and only once; decorate the coroutine function itself"
     return None

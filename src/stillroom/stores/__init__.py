@@ -1,0 +1,1 @@
+"""Where entries live: stores, and what they are made of."""

@@ -1,9 +1,9 @@
 """A memory of keys that were evicted not long ago.
 
-It keeps no keys but fingerprints of 32 bits, in buckets of twelve. A full bucket forgets its oldest, so that on the whole a key
-is forgotten once as many others were evicted as there are slots. An exact queue of keys would take 150 bytes for each instead
-of 4 and remember no more usefully: on real traces the hit rate differs by 0.3 points at most where it is lower, by 7 where it is
-higher. The odds that a key is mistaken for one of a million others are 1 in 4,000.
+It keeps no keys but fingerprints of 32 bits, in buckets of twelve. A full bucket forgets its oldest, so that on the whole a
+key is forgotten once as many others were evicted as there are slots. An exact queue of keys would take 150 bytes for each
+instead of 4 and remember no more usefully: on real traces the hit rate differs by 0.3 points at most where it is lower, by 7
+where it is higher. The odds that a key is mistaken for one of a million others are 1 in 4,000.
 """
 
 from __future__ import annotations

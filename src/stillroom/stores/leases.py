@@ -2,6 +2,9 @@
 
 All who load one key at a time share one standing lease. It stands as long as it is the one in its partition's table, so
 voiding it is taking it out. The last holder to give it back takes it out too: nothing is left behind.
+
+A holder keeps the standing lease, and that the table's own copy of the key, until the holder itself is freed: not under the
+store's lock, where freeing a part of a key might run code of the user.
 """
 
 from __future__ import annotations
@@ -20,11 +23,17 @@ __all__ = ["MemoryLease", "Standing"]
 
 
 class Standing:
-    """The lease on one key that its holders share; `holders` says how many there are."""
+    """The lease on one key that its holders share.
 
-    __slots__ = ("holders",)
+    Attributes:
+        key: the local key.
+        holders: how many there are.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("holders", "key")
+
+    def __init__(self, key: Hashable) -> None:
+        self.key = key
         self.holders = 0
 
 
@@ -34,25 +43,27 @@ class MemoryLease:
     Attributes:
         reading: the key's state at the moment the lease was given.
         home: the partition that the key belongs to.
-        standing: the shared lease; ``None`` once given back.
+        standing: the shared lease; ``None`` if the store was closed already.
+        is_held: whether it has not been given back yet.
     """
 
-    __slots__ = ("home", "reading", "standing")
+    __slots__ = ("home", "is_held", "reading", "standing")
 
     def __init__(self, home: Partition, reading: Reading, standing: Standing | None) -> None:
         self.home = home
         self.reading = reading
         self.standing = standing
+        self.is_held = standing is not None
 
-    def give_back(self, local: Hashable) -> bool:
+    def give_back(self) -> bool:
         """Give the lease back, once, and tell whether it still stood."""
-        table, standing = self.home.leases, self.standing
-        self.standing = None
-        if standing is None or table.get(local) is not standing:
+        standing, table, was_held = self.standing, self.home.leases, self.is_held
+        self.is_held = False
+        if standing is None or not was_held or table.get(standing.key) is not standing:
             return False
         standing.holders -= 1
         if not standing.holders:
-            del table[local]
+            table.pop(standing.key, None)
         return True
 
     def covers(self, generations: Generations) -> bool:

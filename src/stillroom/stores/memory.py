@@ -73,7 +73,9 @@ class MemoryStore:
         self._room = Room(max_entries) if max_bytes is None else Room(max_entries, max_bytes)
         self._partitions = Partitions()
         self._is_closed = False
-        self._lock = threading.Lock()
+        # Reentrant, because a garbage collection may come at any moment and end what has a part in this store: an abandoned
+        # generator gives its lease back, on the thread that holds the lock.
+        self._lock = threading.RLock()
         on_fork(self)
 
     @property
@@ -158,7 +160,7 @@ class MemoryStore:
             raise
         now = self._now()
         with self._lock:
-            stored = lease.give_back(key.local) and lease.covers(entry.generations) and self._put(node, now)
+            stored = lease.give_back() and lease.covers(entry.generations) and self._put(node, now)
         self._let_go()
         return stored
 
@@ -166,7 +168,7 @@ class MemoryStore:
         """Give a lease back without filling the key."""
         assert isinstance(lease, MemoryLease)
         with self._lock:
-            lease.give_back(key.local)
+            lease.give_back()
 
     async def write(self, lookup: Lookup, entry: Entry[Any], *, if_absent: bool = False) -> bool:
         """Store a value given by a user; see `Store.write`."""
@@ -299,7 +301,7 @@ class MemoryStore:
         """Join the lease that stands on a key, or make one."""
         standing = home.leases.get(key.local)
         if standing is None:
-            standing = home.leases[key.local] = Standing()
+            standing = home.leases[key.local] = Standing(key.local)
         standing.holders += 1
         return standing
 

@@ -78,6 +78,7 @@ class Node(Link):
         generations: Generations,
         weight: int = 0,
     ) -> None:
+        self.hits = self.uses = self.seen = 0
         self.home = home
         self.key = key
         self.value = entry.value
@@ -91,7 +92,6 @@ class Node(Link):
         self.plain_until = entry.plain_until
         self.epoch: object = None
         self.weight = weight
-        self.hits = self.uses = self.seen = 0
         self.queue: Queue | None = None
 
     def __del__(self) -> None:

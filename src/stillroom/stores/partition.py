@@ -116,6 +116,8 @@ class Partition:
 
     def admit(self, gate: Gate, checked: bool) -> None:
         """Attach a gate; one that does not check bars the plain path for entries with further generations."""
+        if gate.home is not None:
+            gate.home.dismiss(gate)
         self._gates = [other for other in self._gates if other() is not None]
         self.checked = checked and (self.checked or not self._gates)
         if not checked:

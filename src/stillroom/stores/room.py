@@ -62,20 +62,20 @@ class Room:
         if old is None or old.queue is None:  # never there, or just tidied away
             while queues.size >= self.max_entries or queues.weight + node.weight > self.max_weight:
                 self._make_room(now)
-            entries[node.key] = node
             queues.insert(node)
+            entries[node.key] = node
             return
-        entries[node.key] = node
+        node.key = old.key  # the very object in the dict, so that it is freed with its node and not before
         queues.replace(old, node)
+        entries[node.key] = node
         self.dropped.append(old)
         while queues.weight > self.max_weight:
             self._make_room(now)
 
     def remove(self, node: Node) -> None:
         """Take out a node that its partition still holds."""
-        del node.home.entries[node.key]
         self._queues.remove(node)
-        self.dropped.append(node)
+        self._forget(node)
 
     def bury(self, over: Over) -> None:
         """Take over entries that are dead as a whole, without a look at each."""
@@ -116,12 +116,15 @@ class Room:
             self._clear_one()
             return
         node = self._queues.evict()
-        del node.home.entries[node.key]
-        self.dropped.append(node)
+        self._forget(node)
         if node.counts(now):
             self.evictions += 1
             node.home.evictions += 1
             self.evicted.append(node)
+
+    def _forget(self, node: Node) -> None:
+        del node.home.entries[node.key]
+        self.dropped.append(node)
 
     def _clear_one(self) -> None:
         partition = self._bereaved[0]

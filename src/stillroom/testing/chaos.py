@@ -14,7 +14,19 @@ from ..protocols import Key, Keyspace, Lease, Lookup, Reading, Store
 
 __all__ = ["ChaosStore", "Hold"]
 
-OPERATIONS: Final = ("read", "lease", "fill", "release", "write", "delete", "invalidate", "increment", "touch", "names", "close")
+OPERATIONS: Final = (
+    "read",
+    "lease",
+    "fill",
+    "release",
+    "write",
+    "delete",
+    "invalidate",
+    "increment",
+    "touch",
+    "names",
+    "close",
+)
 
 
 class ChaosStore:

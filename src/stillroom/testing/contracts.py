@@ -216,7 +216,18 @@ class SerializerContract:
         ...         return MySerializer()
     """
 
-    values: tuple[Any, ...] = (*FALSY, 1, -(2**70), 1.5, math.inf, "ünïcode", b"\x00\xff", [1, "a", None], {"a": {"b": [1]}}, (1, 2))
+    values: tuple[Any, ...] = (
+        *FALSY,
+        1,
+        -(2**70),
+        1.5,
+        math.inf,
+        "ünïcode",
+        b"\x00\xff",
+        [1, "a", None],
+        {"a": {"b": [1]}},
+        (1, 2),
+    )
     """What must come back as it went in; a serializer that does not know a type refuses it instead."""
 
     def make_serializer(self) -> Serializer:

@@ -1,0 +1,152 @@
+"""Locks by name: `cache.lock(name, ttl=…, wait=…)`."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from stillroom import Cache, ConfigurationError, LockTimeout, StillroomError
+from stillroom.testing import FakeClock
+
+
+@pytest.fixture
+def cache(clock: FakeClock) -> Cache:
+    return Cache(clock=clock)
+
+
+def _table_size(cache: Cache) -> int:
+    return len(cache._core.locks)
+
+
+def test_one_thread_at_a_time_holds_a_lock() -> None:
+    """Rule 24: locks really wait."""
+    cache = Cache()
+    inside, most = 0, 0
+
+    def work() -> None:
+        nonlocal inside, most
+        for _ in range(50):
+            with cache.lock("report"):
+                inside += 1
+                most = max(most, inside)
+                inside -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert (inside, most) == (0, 1)
+    assert _table_size(cache) == 0
+
+
+@pytest.mark.asyncio_only
+async def test_one_task_at_a_time_holds_a_lock() -> None:
+    cache = Cache()
+    inside, most = 0, 0
+
+    async def work() -> None:
+        nonlocal inside, most
+        async with cache.lock("report"):
+            inside += 1
+            most = max(most, inside)
+            await asyncio.sleep(0)
+            inside -= 1
+
+    await asyncio.gather(*(work() for _ in range(100)))
+    assert (inside, most) == (0, 1)
+    assert _table_size(cache) == 0
+
+
+@pytest.mark.asyncio_only
+async def test_a_task_waits_for_a_thread() -> None:
+    cache = Cache()
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with cache.lock("report"):
+            held.set()
+            done.wait(5)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    await asyncio.to_thread(held.wait, 5)
+    asyncio.get_running_loop().call_later(0.01, done.set)
+    async with cache.lock("report") as lock:
+        assert done.is_set()
+        assert lock.held
+    thread.join(5)
+
+
+def test_a_lock_that_is_not_free_in_time_is_refused(cache: Cache, clock: FakeClock) -> None:
+    refused: list[LockTimeout] = []
+
+    def wait() -> None:
+        with pytest.raises(LockTimeout) as caught, cache.lock("report", wait="5s"):
+            pass
+        refused.append(caught.value)
+
+    with cache.lock("report", ttl="1h"):
+        thread = threading.Thread(target=wait)
+        thread.start()
+        while not clock.pending:
+            thread.join(0.001)
+        clock.advance("5s")
+        thread.join(5)
+    assert [(one.name, one.waited) for one in refused] == [("report", 5.0)]
+
+
+def test_a_lock_ends_by_its_ttl_and_its_former_holder_takes_nothing(cache: Cache, clock: FakeClock) -> None:
+    """Rule 21: only the owner releases, and losing a lock never raises."""
+    with cache.lock("report", ttl="10s") as former:
+        clock.advance("10s")
+        assert not former.held
+        latter = cache.lock("report", ttl="10s").__enter__()
+    assert latter.held
+    assert _table_size(cache) == 1
+    latter.__exit__(None, None, None)
+    with cache.lock("report"):
+        assert not latter.held
+
+
+def test_a_lock_is_released_on_error(cache: Cache) -> None:
+    """Rule 21."""
+    with pytest.raises(KeyError), cache.lock("report"):
+        raise KeyError("report")
+    assert _table_size(cache) == 0
+
+
+@pytest.mark.asyncio_only
+async def test_a_lock_is_released_on_cancellation() -> None:
+    """Rule 21."""
+    cache = Cache()
+    entered = asyncio.Event()
+
+    async def hold() -> None:
+        async with cache.lock("report"):
+            entered.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(hold())
+    await entered.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert _table_size(cache) == 0
+
+
+def test_one_object_is_for_one_block(cache: Cache) -> None:
+    lock = cache.lock("report")
+    with lock, pytest.raises(StillroomError, match="already"):
+        lock.__enter__()
+
+
+@pytest.mark.parametrize(
+    ("settings", "setting"), [({"name": ""}, "name"), ({"ttl": 0}, "ttl"), ({"wait": -1}, "wait"), ({"ttl": "soon"}, "ttl")]
+)
+def test_bad_settings_are_refused(cache: Cache, settings: dict[str, object], setting: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        cache.lock(**{"name": "report", **settings})  # type: ignore[arg-type]
+    assert caught.value.setting == setting
