@@ -18,7 +18,7 @@ class Product:
 
 @dataclass
 class Catalogue:
-    """The products of one shop. `queries` counts what a database would have been asked."""
+    """The products of one shop; `queries` counts what a database would have been asked."""
 
     shop: str
     rows: dict[int, Product] = field(default_factory=dict)
@@ -35,16 +35,16 @@ class Catalogue:
         return [product.id for product in self.rows.values() if product.category == category]
 
     def save(self, product: Product) -> None:
-        """Change the rows, then forget what that has outdated: the product, and the lists of its category."""
-        self.rows[product.id] = product
+        """Change the rows, then forget what is outdated: the product, and the lists it is in or was in."""
+        former, self.rows[product.id] = self.rows.get(product.id, product), product
         self.product.invalidate(product.id)
-        cache.invalidate(tags=[f"category:{product.category}"])
+        cache.invalidate(tags=[f"category:{former.category}", f"category:{product.category}"])
 
 
 def main() -> None:
-    """Read, change, and read what the change has touched."""
     shop = Catalogue("north")
-    shop.save(Product(1, "tea", 4)), shop.save(Product(2, "jam", 3))
+    shop.save(Product(1, "tea", 4))
+    shop.save(Product(2, "jam", 3))
     for _ in range(10):
         shop.product(1), shop.in_category("tea"), shop.in_category("jam")
     print(f"30 reads: {shop.queries} queries")

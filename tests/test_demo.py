@@ -18,12 +18,9 @@ Report: TypeAlias = "dict[str, dict[str, str]]"
 
 def parsed(text: str) -> Report:
     report: Report = {}
-    for line in text.splitlines()[1:]:
-        if line.startswith("  "):
-            report[heading][line[:16].strip()] = line[16:]
-        elif line:
-            heading = line
-            report[heading] = {}
+    for section in text.split("\n\n")[1:]:
+        heading, *lines = section.splitlines()
+        report[heading] = {line[:16].strip(): line[16:] for line in lines}
     return report
 
 

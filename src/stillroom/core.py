@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ._engine.fetch import Engine
 from ._runtime.blocking import BlockingRuntime
 from ._runtime.flights import Flights
+from ._runtime.forks import ForkSafeLock
 from .errors import ConfigurationError
 from .guards.lock import LockTable
 from .observe.events import EntryEvicted, Invalidated
@@ -55,13 +55,13 @@ class Core:
         self.ledger = Ledger()
         self.locks = LockTable(clock)
         self._tasks: TaskRuntime | None = None
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._switched_off = 0 if enabled else 1
         self._names: dict[str, Keyspace] = {}
         self._gates: weakref.WeakKeyDictionary[Gate, tuple[Keyspace, bool]] = weakref.WeakKeyDictionary()
         self._operations: weakref.WeakSet[Operations] = weakref.WeakSet()
         self._templates: weakref.WeakValueDictionary[tuple[str, str], Operations] = weakref.WeakValueDictionary()
-        self.hub = Hub(lambda _: self._set_plain())
+        self.hub = Hub(self._set_plain)
         self.store = store
         self.use(store)
 
@@ -105,11 +105,7 @@ class Core:
 
     def names(self, namespace: str) -> Keyspace:
         """Return the keyspace of the names of a namespace."""
-        with self._lock:
-            space = self._names.get(namespace)
-            if space is None:
-                space = self._names[namespace] = Keyspace(namespace, "", str)
-            return space
+        return self._names.get(namespace) or self._names.setdefault(namespace, Keyspace(namespace, "", str))
 
     def register(self, operations: Operations, template: tuple[str, str] | None) -> None:
         """Take note of a decorated function.
@@ -185,9 +181,12 @@ class Core:
             self.store.attach(gate, space, checked=checked)
 
     def _set_plain(self) -> None:
-        if isinstance(self.store, MemoryStore):
-            self.store.plain(self.enabled and not self.hub.hears_calls)
-            self.store.on_evict = self._evicted if self.hub.wants(EntryEvicted) else None
+        """Open or close the plain hit path, as the switches and listeners of this moment want it."""
+        store = self.store
+        if isinstance(store, MemoryStore):
+            with self._lock:  # or of two threads, the one that looked first could have the last word
+                store.plain(self.enabled and not self.hub.hears_calls)
+                store.on_evict = self._evicted if self.hub.wants(EntryEvicted) else None
 
     def _evicted(self, key: Key) -> None:
         self.hub.emit(EntryEvicted(key.text))

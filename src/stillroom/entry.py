@@ -1,8 +1,8 @@
 """What a store keeps for a key, and the mark for "nothing there".
 
-Times are seconds on the clock of the store that holds the entry: a monotonic one in memory, the server's elsewhere. An entry is
-never changed: a new one takes its place. (Not ``frozen=True`` all the same: that would treble the time it takes to make one, and
-one is made on every miss.)
+Times are seconds on the clock of the store that holds the entry: a monotonic one in memory, the server's elsewhere. An
+entry is never changed: a new one takes its place. (Not ``frozen=True`` all the same: that would treble the time it takes to
+make one, and one is made on every miss.)
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a decorated function can do besides being called.
 
-`Operations` has one method for each helper (``f.invalidate``, ``f.peek``, …), written once as a coroutine. For a blocking function the
-public form runs it to its end; for a coroutine function it returns it to be awaited.
+`Operations` has one method for each helper (``f.invalidate``, ``f.peek``, …), written once as a coroutine. For a blocking
+function the public form runs it to its end; for a coroutine function it returns it to be awaited.
 """
 
 from __future__ import annotations

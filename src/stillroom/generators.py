@@ -1,8 +1,8 @@
 """Calls of cached generators: a recording is replayed, or made on the way through.
 
-On a miss the items reach the caller as they are made. Only when the last one has been taken is the recording stored; an iteration that
-is abandoned, fails or is talked to by ``send`` or ``throw`` leaves nothing. Concurrent misses each iterate for themselves: to wait for
-somebody else's loop to take its next item would be to wait for something that may never come.
+On a miss the items reach the caller as they are made. Only when the last one has been taken is the recording stored; an
+iteration that is abandoned, fails or is talked to by ``send`` or ``throw`` leaves nothing. Concurrent misses each iterate
+for themselves: to wait for somebody else's loop to take its next item would be to wait for something that may never come.
 """
 
 from __future__ import annotations

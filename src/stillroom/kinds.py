@@ -1,7 +1,7 @@
 """What calling a function gives: a value, an awaitable, or an iterator of either sort.
 
-A generator's result is recorded whole, and kept as a `Recording`; everything that asks for it, other than the call itself, is given
-the items as a tuple.
+A generator's result is recorded whole, and kept as a `Recording`; everything that asks for it, other than the call itself,
+is given the items as a tuple.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Kind(enum.Enum):
     @classmethod
     def of(cls, function: Callable[..., Any]) -> Kind:
         """Return the kind of a function, or of an object that can be called."""
-        for target in (function, getattr(type(function), "__call__", None)):
+        for target in (function, type(function).__call__):
             if inspect.isasyncgenfunction(target):
                 return cls.ASYNC_GENERATOR
             if inspect.iscoroutinefunction(target):

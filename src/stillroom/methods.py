@@ -1,7 +1,8 @@
 """Cached functions in the body of a class: what ``obj.method`` and ``Class.method`` give.
 
-A plain function in a class becomes a bound method by itself, but its attributes do not learn of the object: ``obj.method.invalidate(1)``
-could not know its ``obj``. So a function that is decorated in a class body is wrapped in a descriptor, whose bound form does.
+A plain function in a class becomes a bound method by itself, but its attributes do not learn of the object:
+``obj.method.invalidate(1)`` could not know its ``obj``. So a function that is decorated in a class body is wrapped in a
+descriptor, whose bound form does.
 """
 
 from __future__ import annotations
@@ -105,10 +106,10 @@ def descriptor(function: Callable[..., Any], bound: type[BoundFunction], *, of_c
         of_class: binding is to the class, as for ``classmethod``.
     """
 
-    def bind(self: CachedMethod, obj: Any, owner: type[Any] | None = None) -> Any:
+    def bind(_: CachedMethod, obj: Any, _owner: type[Any] | None = None) -> Any:
         return function if obj is None else bound(obj)
 
-    def bind_class(self: CachedMethod, obj: Any, owner: type[Any] | None = None) -> Any:
+    def bind_class(_: CachedMethod, obj: Any, owner: type[Any] | None = None) -> Any:
         return bound(type(obj) if owner is None else owner)
 
     made: type[CachedMethod] = type("CachedMethod", (CachedMethod,), {"__get__": bind_class if of_class else bind})

@@ -1,6 +1,7 @@
 """What a cache's verbs do to the names of a namespace, written once for both colours.
 
-Every verb works on fresh entries: one that is past its ``ttl``, or whose tags were invalidated, is not there, whichever verb asks.
+Every verb works on fresh entries: one that is past its ``ttl``, or whose tags were invalidated, is not there, whichever
+verb asks.
 """
 
 from __future__ import annotations

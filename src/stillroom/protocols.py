@@ -105,8 +105,9 @@ class Lease(Protocol):
 class Store(Protocol):
     """Where entries live.
 
-    Three rules make invalidation win. A load begins only under a lease. `fill` stores only if the lease still stands and all its
-    generations are still in force. `write`, `delete` and `invalidate` void the leases of what they touch *before* they return.
+    Three rules make invalidation win. A load begins only under a lease. `fill` stores only if the lease still stands and
+    all its generations are still in force. `write`, `delete` and `invalidate` void the leases of what they touch *before*
+    they return.
 
     A store must not call user code, log, or serialise while it holds a lock.
     """

@@ -23,8 +23,9 @@ T = TypeVar("T")
 class Verbs:
     """Reading, writing and invalidating by name.
 
-    A name is any text that is not empty. ``ttl`` is seconds, text such as ``"1h30m"`` or a ``timedelta``; ``None`` keeps the value until
-    it is invalidated; left out, it is the cache's own. ``None`` is a value like any other: only ``default`` says that there is none.
+    A name is any text that is not empty. ``ttl`` is seconds, text such as ``"1h30m"`` or a ``timedelta``; ``None`` keeps
+    the value until it is invalidated; left out, it is the cache's own. ``None`` is a value like any other: only ``default``
+    says that there is none.
     """
 
     _core: Core
@@ -172,7 +173,7 @@ class Verbs:
         await self._names.clear()
 
     def invalidate(self, *, tags: Sequence[str] = (), namespace: str | None = None) -> None:
-        """Forget what carries one of these tags, or all that a namespace holds; the cost does not depend on how much that is."""
+        """Forget what carries one of these tags, or all that a namespace holds; the cost does not grow with it."""
         drive(self._names.invalidate(texts(tags, "tags"), namespace))
 
     async def ainvalidate(self, *, tags: Sequence[str] = (), namespace: str | None = None) -> None:

@@ -2,10 +2,10 @@
 
 There is one engine, for every freshness setting, every store and both colours. Two things make invalidation win here:
 
-- A load begins only after `Store.lease`, which reads the generations in force at that moment; `Store.fill` stores its value only if
-  lease and generations still stand.
-- A caller shares a flight only if the generations it has just read are those under which the flight started, and an invalidated key's
-  flight is off the table before the invalidation returns.
+- A load begins only after `Store.lease`, which reads the generations in force at that moment; `Store.fill` stores its value
+  only if lease and generations still stand.
+- A caller shares a flight only if the generations it has just read are those under which the flight started, and an
+  invalidated key's flight is off the table before the invalidation returns.
 """
 
 from __future__ import annotations
@@ -82,7 +82,8 @@ class Engine:
     async def fetch(self, call: Call, runtime: Runtime, look: Look | None = None) -> Answer:
         """Answer a call from the store, or from a load; a caller that has looked into the store already says what it found."""
         while True:
-            reading, landings = look = look or await self._look(call)
+            look = look or await self._look(call)
+            reading = look[0]
             answer = None if reading.entry is MISSING else self._from_store(call, reading, runtime)
             if answer is None:
                 answer = await self._from_flight(call, look, runtime)
@@ -165,9 +166,10 @@ class Engine:
         if policy.soft_timeout is not None and rescues(reading.entry, policy, self.now()):
             return await self._impatiently(flight, leads, call, reading, runtime)
         if leads or (runtime.blocking and not flight.claimed):
-            # Nothing was there, and no flight has landed since: nobody has loaded this key meanwhile, so a second look can be spared.
-            known = reading if reading.entry is MISSING and flights.landings == landings and reading is not _LOST else None
-            return await self._lead(flight, runtime, self._loader.load(call, flight, runtime, known))
+            # Where nothing was, and no flight has landed since, nobody has loaded the key meanwhile: no need to look again.
+            is_known = reading.entry is MISSING and reading is not _LOST and flights.landings == landings
+            load = self._loader.load(call, flight, runtime, reading if is_known else None)
+            return await self._lead(flight, runtime, load)
         try:
             await runtime.wait(flight, None)
         finally:
@@ -190,7 +192,8 @@ class Engine:
     async def _impatiently(self, flight: Flight, leads: bool, call: Call, reading: Reading, runtime: Runtime) -> Answer | None:
         """Wait for a flight no longer than ``soft_timeout``; then serve the stale value, while the load goes on behind."""
         entry, patience = reading.entry, call.source.policy.soft_timeout
-        assert entry is not MISSING and patience is not None
+        assert entry is not MISSING
+        assert patience is not None
         flight.stays = True
         if leads and not self._spawn(flight, call, reading, runtime, Purpose.ANSWER):
             return served(entry, Outcome.STALE)

@@ -1,7 +1,7 @@
 """The names of generations.
 
-An entry is loaded under one generation of everything, of its namespace, of its function and of each of its tags. Stores know the
-first two by themselves, the others by these names.
+An entry is loaded under one generation of everything, of its namespace, of its function and of each of its tags. Stores
+know the first two by themselves, the others by these names.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A load whose value comes in pieces: the items of a generator, recorded whole or not at all.
 
-A take is no flight: whoever iterates decides when the next item is made, so nobody else can be asked to wait for it. Its recording
-counts under the same lease and generations as any other value.
+A take is no flight: whoever iterates decides when the next item is made, so nobody else can be asked to wait for it. Its
+recording counts under the same lease and generations as any other value.
 """
 
 from __future__ import annotations

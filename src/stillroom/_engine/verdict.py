@@ -1,7 +1,7 @@
 """What to do with an entry: pure functions of entry, policy and time.
 
-Nothing here waits, reads a clock or draws a random number: the time and the draw are arguments, so that every decision can be shown
-in a table. The terms are those of RFC 9111 and RFC 5861.
+Nothing here waits, reads a clock or draws a random number: the time and the draw are arguments, so that every decision can
+be shown in a table. The terms are those of RFC 9111 and RFC 5861.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Keys that are kept warm: refreshed on expiry without being asked.
 
-A warm key has a timer. When it goes off, the key is refreshed behind if it has been read lately, and let go otherwise, or when its
-entry is gone: evicted or invalidated.
+A warm key has a timer. When it goes off, the key is refreshed behind if it has been read lately, and let go otherwise, or
+when its entry is gone: evicted or invalidated.
 """
 
 from __future__ import annotations

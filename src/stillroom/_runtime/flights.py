@@ -1,7 +1,7 @@
 """Flights: loads in progress that other callers of the same key share.
 
-One table with one short lock. A flight has a leader, who runs the load, and passengers, who wait for it. Threads and tasks, on any
-number of event loops, board the same flight.
+One table with one short lock. A flight has a leader, who runs the load, and passengers, who wait for it. Threads and tasks,
+on any number of event loops, board the same flight.
 
 Rules that this file keeps:
 

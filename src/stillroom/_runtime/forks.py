@@ -1,16 +1,17 @@
 """What a forked child must not inherit: held locks, threads, and work that only the parent will finish.
 
-Whoever owns such things registers here, weakly. Before a fork all registered locks are taken, so that the child's copy of what they
-guard is whole; afterwards both sides let go, and the child starts afresh.
+Whoever owns such things registers here, weakly. Before a fork all registered locks are taken, so that the child's copy of
+what they guard is whole; afterwards both sides let go, and the child starts afresh.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from typing import Protocol
 
-__all__ = ["Forkable", "on_fork"]
+__all__ = ["ForkSafeLock", "Forkable", "on_fork"]
 
 
 class Forkable(Protocol):
@@ -26,17 +27,41 @@ class Forkable(Protocol):
         """Give the lock back, and forget whatever only the parent can finish."""
 
 
+class ForkSafeLock:
+    """A lock under which others may be taken, and which a forked child finds free and what it guards whole."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        _outer.add(self)
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def before_fork(self) -> None:
+        self._lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        self._lock.release()
+
+
+_outer: weakref.WeakSet[Forkable] = weakref.WeakSet()
 _owners: weakref.WeakSet[Forkable] = weakref.WeakSet()
 _taken: list[Forkable] = []
 
 
 def on_fork(owner: Forkable) -> None:
-    """Let an owner take part in every fork, for as long as it lives."""
+    """Let an owner take part in every fork, for as long as it lives. Under its lock it must not take another."""
     _owners.add(owner)
 
 
 def _before() -> None:
-    for owner in list(_owners):
+    for owner in [*_outer, *_owners]:  # in the order in which they are taken elsewhere, or two threads could wait for each other
         owner.before_fork()
         _taken.append(owner)
 

@@ -1,7 +1,7 @@
 """A small pool of daemon threads for background loads of blocking callers.
 
-Not ``concurrent.futures``: its threads are joined when the interpreter exits, so that one hanging load would keep the process from
-ending. These are not. A thread that has had nothing to do for a while ends.
+Not ``concurrent.futures``: its threads are joined when the interpreter exits, so that one hanging load would keep the
+process from ending. These are not. A thread that has had nothing to do for a while ends.
 """
 
 from __future__ import annotations

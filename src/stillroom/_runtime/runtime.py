@@ -1,8 +1,9 @@
 """All that the core asks of the world it runs in.
 
-The core is written once, as coroutines, and there are two runtimes for it. Under the *blocking* runtime no coroutine ever suspends,
-so that `drive` finishes it with a single ``send(None)``. Under the *task* runtime the caller awaits it on an asyncio event loop. A
-runtime is always handed on, never guessed: a blocking call made inside a running event loop stays blocking.
+The core is written once, as coroutines, and there are two runtimes for it. Under the *blocking* runtime no coroutine ever
+suspends, so that `drive` finishes it with a single ``send(None)``. Under the *task* runtime the caller awaits it on an
+asyncio event loop. A runtime is always handed on, never guessed: a blocking call made inside a running event loop stays
+blocking.
 """
 
 from __future__ import annotations

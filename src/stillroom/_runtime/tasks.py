@@ -31,7 +31,10 @@ class TaskRuntime:
         self._behind = weakref.WeakKeyDictionary()
 
     async def lead(self, flight: Flight, load: Coroutine[Any, Any, None]) -> None:
-        flight.claim()
+        if not flight.claim():  # a thread that shares the key was faster
+            load.close()
+            await self.wait(flight, None)
+            return
         task = self._start(flight, load)
         await self.wait(flight, None)
         if task.cancelled():  # from within, by something that the user's function awaited
@@ -55,10 +58,10 @@ class TaskRuntime:
         behind = self._behind.setdefault(asyncio.get_running_loop(), set())
         if len(behind) >= self._BACKGROUND_LIMIT:
             return False
-        flight.claim()
-        task = self._start(flight, load())
-        behind.add(task)
-        task.add_done_callback(behind.discard)
+        if flight.claim():
+            task = self._start(flight, load())
+            behind.add(task)
+            task.add_done_callback(behind.discard)
         return True
 
     async def called_off(self, flight: Flight) -> None:

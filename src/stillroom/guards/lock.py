@@ -1,7 +1,7 @@
 """Locks by name: one holder at a time, for a bounded time.
 
-A lock ends when its holder lets it go, or after its ttl, whatever became of the holder. Only the holder can let it go: one that has
-lost its lock to its ttl neither raises nor takes the lock from whoever has it now.
+A lock ends when its holder lets it go, or after its ttl, whatever became of the holder. Only the holder can let it go: one
+that has lost its lock to its ttl neither raises nor takes the lock from whoever has it now.
 """
 
 from __future__ import annotations

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from .._runtime.forks import ForkSafeLock
 from ..protocols import Listener
 from .events import CallAnswered, Event
 
@@ -20,27 +20,26 @@ _Listeners = tuple[tuple[Listener, tuple[type[Event], ...]], ...]
 class Hub:
     """Hands events on to whoever asked for them.
 
-    The plain hit path tells nobody of its hits. So it must be closed while somebody wants to hear of calls: ``on_watch`` is called
-    with ``True`` when that begins, with ``False`` when it ends.
+    The plain hit path tells nobody of its hits, so it must be closed while somebody wants to hear of calls. ``on_change`` is
+    called whenever that may have changed.
 
     Attributes:
         hears_calls: whether anybody wants to hear of calls.
         has_listeners: whether anybody wants to hear of anything.
     """
 
-    def __init__(self, on_watch: Callable[[bool], None]) -> None:
-        self._on_watch = on_watch
-        self._lock = threading.Lock()
+    def __init__(self, on_change: Callable[[], None]) -> None:
+        self._on_change = on_change
+        self._lock = ForkSafeLock()
         self._listeners: _Listeners = ()
         self._detecting = 0
-        self._calls: ContextVar[tuple[list[CallAnswered], ...]] = ContextVar("stillroom_calls", default=())
         self.hears_calls = False
         self.has_listeners = False
 
     def subscribe(self, listener: Listener, kinds: tuple[type[Event], ...]) -> Callable[[], None]:
         """Have a listener hear of events of some kinds, and return what ends that."""
         item = (listener, kinds)
-        self._change(lambda: self._listeners + (item,))
+        self._change(lambda: (*self._listeners, item))
 
         def unsubscribe() -> None:
             self._change(lambda: tuple(one for one in self._listeners if one is not item))
@@ -52,11 +51,11 @@ class Hub:
         """List the calls that this context, and what it starts, makes."""
         calls: list[CallAnswered] = []
         self._change(lambda: self._listeners, detecting=1)
-        token = self._calls.set((*self._calls.get(), calls))
+        token = _detected.set((*_detected.get(), (self, calls)))
         try:
             yield calls
         finally:
-            self._calls.reset(token)
+            _detected.reset(token)
             self._change(lambda: self._listeners, detecting=-1)
 
     def wants(self, kind: type[Event]) -> bool:
@@ -74,8 +73,9 @@ class Hub:
 
     def answered(self, event: CallAnswered) -> None:
         """Hand on that a call was answered."""
-        for calls in self._calls.get():
-            calls.append(event)
+        for hub, calls in _detected.get():
+            if hub is self:
+                calls.append(event)
         self.emit(event)
 
     def _change(self, listeners: Callable[[], _Listeners], detecting: int = 0) -> None:
@@ -84,4 +84,8 @@ class Hub:
             self._detecting += detecting
             self.has_listeners = bool(self._listeners)
             self.hears_calls = self._detecting > 0 or self.wants(CallAnswered)
-            self._on_watch(self.hears_calls)
+        self._on_change()
+
+
+_detected: ContextVar[tuple[tuple[Hub, list[CallAnswered]], ...]] = ContextVar("stillroom_detected", default=())
+"""The lists of calls that are being filled in this context."""

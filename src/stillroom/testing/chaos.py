@@ -32,8 +32,8 @@ OPERATIONS: Final = (
 class ChaosStore:
     """A store around another one, with a hook before and after each operation.
 
-    What a hook does happens in the middle of whatever the store is used for: it may invalidate, raise, or wait. A hook that returns an
-    awaitable is awaited, so under the blocking runtime hooks must not.
+    What a hook does happens in the middle of whatever the store is used for: it may invalidate, raise, or wait. A hook that
+    returns an awaitable is awaited, so under the blocking runtime hooks must not.
 
     Args:
         inner: the store that does the work.

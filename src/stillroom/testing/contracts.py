@@ -1,7 +1,7 @@
 """What every store and every serializer must do, as test classes to inherit.
 
-The tests are coroutines: run them under whatever runs coroutine tests in your suite, or drive them with ``coroutine.send(None)``
-where nothing suspends.
+The tests are coroutines: run them under whatever runs coroutine tests in your suite, or drive them with
+``coroutine.send(None)`` where nothing suspends.
 """
 
 from __future__ import annotations
