@@ -2,9 +2,9 @@
 
     python -m benchmarks.hit_rate [--traces DIRECTORY]
 
-The directory, ``../shared/traces`` next to the repository unless given here or in ``STILLROOM_TRACES``, holds the traces that its own
-README describes. Each is run, with capacities of 2, 10 and 30 % of its distinct keys, through a `MemoryStore` as a decorated function
-uses it: a plain hit counts in the node, a miss takes a lease and fills it.
+The directory, ``../shared/traces`` next to the repository unless given here or in ``STILLROOM_TRACES``, holds the traces that
+its own README describes. Each is run, with capacities of 2, 10 and 30 % of its distinct keys, through a `MemoryStore` as a
+decorated function uses it: a plain hit counts in the node, a miss takes a lease and fills it.
 """
 
 from __future__ import annotations

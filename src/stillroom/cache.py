@@ -125,7 +125,7 @@ class Cache(Verbs):
             stale_if_error: the time after ``ttl`` in which the old value is served if the load fails.
             errors: the exception types that count as such a failure; every ``Exception`` if ``None``.
             retry_after: the time for which a function that has failed is not tried again; one second if ``None``.
-            refresh_ahead: the fraction of ``ttl`` (0 to 1) after which hits refresh behind, or ``"xfetch"``: by chance and cost.
+            refresh_ahead: the fraction of ``ttl`` (0 to 1) after which hits refresh behind; ``"xfetch"``: by chance and cost.
             keep_warm: whether values are refreshed as they expire, although nobody asks.
             idle_after: the time since its last read after which a value is no longer kept warm; twice its ttl if ``None``.
             max_hits: the number of hits after which a value expires.

@@ -86,6 +86,10 @@ class Core:
 
     def use(self, store: Store) -> None:
         """Move to another store; functions decorated before follow."""
+        if store is self.store and hasattr(self, "engine"):
+            return
+        for operations in list(self._operations):
+            operations.keep_counts()
         former, self.store = self.store, store
         self.engine = Engine(store, self.flights, self.clock.now, self.draw, Reports(self.hub, store, self.clock.now))
         self.flights.clear()
@@ -152,7 +156,7 @@ class Core:
     def given(self, answer: Answer) -> Any:
         """Return the value of an answer as a caller of a verb gets it, or raise its error."""
         value = answer.unwrap()
-        return deepcopy(value) if self.copies else value
+        return deepcopy(value) if self.copies and not answer.is_private else value
 
     def stats(self) -> Stats:
         """Return the counts of all functions that are alive, and of the verbs."""

@@ -11,6 +11,9 @@ that ``obj.method.invalidate(1)`` is checked as ``obj.method(1)`` is.
 What no checker can know: that a function hands on an iterator or a coroutine instead of being a generator or coroutine function
 itself; and that it is static, if its first parameter takes any object. A generator must be annotated as an ``Iterator`` or
 ``Generator``, asynchronous or not, to be told from a function that returns a list.
+
+pyright compares the attributes of classes unbound, so it refuses a cached method that overrides a method or implements a
+protocol's; mypy takes both.
 """
 
 # The overloads of `Decorator` overlap on purpose: the first one that fits is the narrowest.

@@ -123,7 +123,7 @@ class Operations:
 
     def refresh(self, /, *args: Any, **kwargs: Any) -> Any:
         """Load now, store the value, and return it. Loads that began earlier no longer count."""
-        return self._run(self._refresh(self._bind(*args, **kwargs)))
+        return self._run(self._refresh(self._bind(*args, **kwargs)), self._unwrapped)
 
     def peek(self, /, *args: Any, default: Any = None, **kwargs: Any) -> Any:
         """Return the fresh value that is stored for these arguments, or ``default``; never load."""
@@ -150,7 +150,8 @@ class Operations:
             calls: for each call a tuple of arguments, a mapping of named ones, or the only argument itself.
             first: arguments that stand before those of every call.
         """
-        return self._run(self._many([self._bind_one(one, first) for one in calls]))
+        bounds = [self._bind_one(one, first) for one in calls]
+        return self._run(self._many(bounds), lambda answers: [self._unwrapped(one) for one in answers])
 
     # The same, for both colours
 
@@ -162,33 +163,52 @@ class Operations:
         if self.core.hub.wants(Invalidated):
             self.core.hub.emit(Invalidated(function=self.name))
 
-    async def _refresh(self, bound: Bound) -> Any:
+    async def _refresh(self, bound: Bound) -> Answer:
+        if not self.core.enabled:
+            return await self._bypassed(bound)
         call = self.call_of(bound.values, bound.args, bound.kwargs)
-        return self._shown(self.given(await self.core.engine.refresh(call, self._runtime)))
+        return await self.core.engine.refresh(call, self._runtime)
 
     async def _peek(self, bound: Bound, default: Any) -> Any:
+        if not self.core.enabled:
+            return default
         (reading,) = await self.core.store.read((self.lookup(bound.values),), count=False)
         entry = reading.entry
         if entry is MISSING or entry.is_error or not is_fresh(entry, self.core.clock.now()):
             return default
-        return self._shown(deepcopy(entry.value) if self._copies else entry.value)
+        return self.kind.shown(deepcopy(entry.value) if self._copies else entry.value)
 
     async def _put(self, value: Any, bound: Bound) -> None:
+        if not self.core.enabled:
+            return
         lookup = self.lookup(bound.values)
         policy, now = self.source.policy, self.core.clock.now()
         ttl = ttl_of(policy, partial(self.keying.arguments, bound.values), value)
+        if ttl <= 0:  # the rule for it says that this value is not to be stored, and the former one is out of date
+            await self.core.forget([lookup.key])
+            return
         kept = self.kind.unshown(deepcopy(value) if self._copies else value)
         await self.core.store.write(lookup, made(kept, policy, ttl, now, 0.0, (), self.core.draw()))
         self.core.flights.drop(lookup.key)
 
-    async def _many(self, bounds: list[Bound]) -> list[Any]:
+    async def _many(self, bounds: list[Bound]) -> list[Answer]:
+        if not self.core.enabled:
+            return [await self._bypassed(bound) for bound in bounds]
         calls = [self.call_of(bound.values, bound.args, bound.kwargs) for bound in bounds]
         distinct = {call.key: call for call in calls}
         answers = dict(zip(distinct, await self.core.engine.fetch_many(list(distinct.values()), self._runtime), strict=True))
         for call in calls:
             if call is not distinct[call.key]:
                 self.core.engine.reporter.answered(call, answers[call.key])
-        return [self._shown(self.given(answers[call.key])) for call in calls]
+        return [answers[call.key] for call in calls]
+
+    async def _bypassed(self, bound: Bound) -> Answer:
+        try:
+            self._note_bypass()
+            value = self.kind.recorded(partial(self.function, *bound.args, **bound.kwargs))()
+            return Answer(await value if self.kind.is_async else value, None, Outcome.BYPASS, is_private=True)
+        except Exception as error:
+            return Answer(None, error, Outcome.BYPASS)
 
     # What they are made of
 
@@ -196,30 +216,46 @@ class Operations:
     def _runtime(self) -> Runtime:
         return self.core.tasks if self.kind.is_async else self.core.blocking
 
-    def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return work if self.kind.is_async else drive(work)
+    def _run(self, work: Coroutine[Any, Any, Any], then: Callable[[Any], Any] | None = None) -> Any:
+        """Run a coroutine as the function's callers do; ``then`` makes its result what they get, outside of any coroutine."""
+        if self.kind.is_async:
+            return work if then is None else _followed(work, then)
+        result = drive(work)
+        return result if then is None else then(result)
+
+    def _unwrapped(self, answer: Answer) -> Any:
+        return self.kind.shown(self.given(answer))
 
     def given(self, answer: Answer) -> Any:
         """Return the value of an answer as the caller gets it, or raise its error."""
         value = answer.unwrap()
-        return deepcopy(value) if self._copies else value
-
-    def _shown(self, value: Any) -> Any:
-        return self.kind.shown(value)
+        return deepcopy(value) if self._copies and not answer.is_private else value
 
     def past_the_cache(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the function and return what it returns."""
+        self._note_bypass()
+        return self.function(*args, **kwargs)
+
+    def _note_bypass(self) -> None:
         self.source.ledger.count(Outcome.BYPASS)
         if self.core.hub.hears_calls:
             self.core.hub.answered(CallAnswered("", self.name, Outcome.BYPASS, self.core.store.name, None))
-        return self.function(*args, **kwargs)
 
     def _bind_one(self, call: Any, first: tuple[Any, ...]) -> Bound:
         if isinstance(call, Mapping):
             return self._bind(*first, **call)
         return self._bind(*first, *call) if isinstance(call, tuple) else self._bind(*first, call)
 
+    def keep_counts(self) -> None:
+        """Take over what the store has counted, since the function is about to leave it."""
+        if not self.keying.shared:
+            self.source.ledger.hits += self._plain_counts()[0]
+
     def _plain_counts(self) -> tuple[int, int]:
         if self.keying.shared:
             return self.gate.hits, 0
         return self.core.plain_counts(self.keying.space)
+
+
+async def _followed(work: Coroutine[Any, Any, Any], then: Callable[[Any], Any]) -> Any:
+    return then(await work)

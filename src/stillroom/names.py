@@ -100,7 +100,9 @@ class Names:
         names = await self._core.store.names(self._core.names(self._core.namespace)) if self._core.enabled else []
         return [name for name in names if matches(name)]
 
-    async def get_or_load(self, name: str, load: Callable[[], Any], ttl: Any, tags: Sequence[str], runtime: Runtime) -> Any:
+    async def get_or_load(
+        self, name: str, load: Callable[[], Any], ttl: Any, tags: Sequence[str], runtime: Runtime
+    ) -> Answer:
         if not callable(load):
             raise ConfigurationError(f"load must be callable without arguments, not {load!r}", setting="load", given=load)
         key = self._key(name)
@@ -109,8 +111,7 @@ class Names:
         source = Source("get_or_load", self._policy(ttl), self._core.ledger, awaits=not runtime.blocking)
         run = load if runtime.blocking else _awaiting(load)
         call = Call(source, Lookup(key, _generations(tags)), run, lambda: {"name": name})
-        answer: Answer = await self._core.engine.fetch(call, runtime)
-        return answer
+        return await self._core.engine.fetch(call, runtime)
 
     async def clear(self) -> None:
         await self._core.store.invalidate(everything=True)

@@ -235,7 +235,11 @@ def _cache_errors(given: Mapping[type[Exception], Duration] | None) -> tuple[tup
             setting="cache_errors",
             given=given,
         )
-    return tuple((_error_types(error, "cache_errors")[0], seconds(length, "cache_errors")) for error, length in given.items())
+    return tuple(
+        (error, seconds(length, "cache_errors"))
+        for errors, length in given.items()
+        for error in _error_types(errors, "cache_errors")
+    )
 
 
 def _lock(given: LoadLock) -> bool:

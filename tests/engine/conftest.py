@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from tests.engine.scene import Origin, Scene
 
 from stillroom.core import Core
 from stillroom.testing import FakeClock
-from tests.engine.scene import Origin, Scene
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """What the freshness tests play on: one cache on a fake clock, and functions of the colour that the test runs under.
 
-A test is written once, as ``async def``. Under the blocking runtime the functions under test are plain ones, their background loads run
-on pool threads, and callers who have to wait get a thread of their own. Under asyncio they are coroutine functions, tasks and tasks.
+A test is written once, as ``async def``. Under the blocking runtime the functions under test are plain ones, their background
+loads run on pool threads, and callers who have to wait get a thread of their own. Under asyncio they are coroutine functions,
+tasks and tasks.
 """
 
 from __future__ import annotations

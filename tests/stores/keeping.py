@@ -78,12 +78,12 @@ class Shop:
         (reading,) = await self.store.read([self.lookup(local, *tags)])
         return MISSING if reading.entry is MISSING else reading.entry.value
 
-    async def load(self, local: Hashable, value: Any = "value", *tags: str, fresh: float = math.inf, stale: float = 0.0) -> bool:
+    async def load(
+        self, local: Hashable, value: Any = "value", *tags: str, fresh: float = math.inf, stale: float = 0.0
+    ) -> bool:
         """Fill a key under a lease."""
         lease = await self.store.lease(self.lookup(local, *tags))
-        return await self.store.fill(
-            self.key(local), entry(value, lease.reading.generations, fresh=fresh, stale=stale), lease
-        )
+        return await self.store.fill(self.key(local), entry(value, lease.reading.generations, fresh=fresh, stale=stale), lease)
 
     def hit(self, local: Hashable) -> Any:
         """Ask as the plain hit path of a function without tags does."""

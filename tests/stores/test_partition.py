@@ -5,9 +5,10 @@ from __future__ import annotations
 import gc
 import math
 
+from tests.stores.keeping import Shop, calls, check, names
+
 from stillroom.stores.memory import Gate, MemoryStore
 from stillroom.stores.partition import NEVER
-from tests.stores.keeping import Shop, calls, check, names
 
 
 async def test_a_gate_leads_to_the_entries() -> None:

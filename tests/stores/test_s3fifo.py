@@ -7,12 +7,12 @@ import random
 from collections import OrderedDict, deque
 
 import pytest
+from tests.stores.keeping import calls, entry
 
 from stillroom.stores.node import Node
 from stillroom.stores.partition import Partition
 from stillroom.stores.partitions import Partitions
 from stillroom.stores.s3fifo import S3Fifo
-from tests.stores.keeping import calls, entry
 
 SPACE = calls("f")
 HOME: Partition = Partitions().make(SPACE)

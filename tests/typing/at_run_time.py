@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
 __all__ = ["assert_type"]
+
+SPECIAL = {"__call__", "__doc__", "__name__", "__qualname__", "__wrapped__"}
 
 
 def assert_type(value: Any, expected: Any) -> Any:
@@ -24,13 +27,12 @@ def _fits(value: Any, expected: Any) -> bool:
         return value is None
     if getattr(origin, "_is_protocol", False) and origin.__module__ == "stillroom.decorated":
         return all(hasattr(value, name) for name in _members(origin))
-    if origin in (list, tuple):
-        return isinstance(value, origin) and all(_fits(item, arguments[0]) for item in value)
-    return isinstance(value, origin)
+    if not isinstance(value, origin):
+        return False
+    items: Iterable[Any] = value if origin in (list, tuple) else ()
+    return all(_fits(item, arguments[0]) for item in items)
 
 
 def _members(protocol: type) -> set[str]:
-    """Return the names that a protocol of stillroom promises; ``__get__`` is for classes, which look it up themselves."""
-    bases = [base for base in protocol.__mro__ if base.__module__ == protocol.__module__]
-    named = {name for base in bases for name in (*vars(base), *base.__dict__.get("__annotations__", {}))}
-    return {name for name in named if not name.startswith("_")} | {"__call__", "__name__", "__qualname__", "__doc__", "__wrapped__"}
+    """Return the names that a protocol promises; ``__get__`` is not among them, which is for classes to look up."""
+    return {name for name in dir(protocol) if not name.startswith("_")} | SPECIAL

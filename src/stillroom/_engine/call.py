@@ -6,6 +6,7 @@ passes through coroutines unharmed (PEP 479), and nothing between can mistake a 
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from ..observe.stats import Ledger
 from ..policy import Policy
 from ..protocols import Key, Lookup
 
-__all__ = ["Answer", "Call", "Source", "served"]
+__all__ = ["Answer", "Call", "Purpose", "Source", "served"]
 
 
 @dataclass(slots=True, eq=False)
@@ -61,13 +62,30 @@ class Call:
         return self.lookup.key
 
 
+class Purpose(enum.Enum):
+    """Why a load is run."""
+
+    ANSWER = "somebody waits for the value"
+    RENEW = "somebody wants a new value, whatever is stored"
+    REFRESH_BEHIND = "nobody waits for the value in particular"
+
+
 class Answer(NamedTuple):
-    """How a call was answered: a value or an error, and by what."""
+    """How a call was answered: a value or an error, and by what.
+
+    Attributes:
+        value: what the caller gets, unless there is an error.
+        error: what the caller is to be raised.
+        outcome: how the call was answered.
+        fresh_until: when the stored value stops being fresh; ``None`` if none is stored.
+        is_private: the value can be used only once, so it is for a single caller.
+    """
 
     value: Any
     error: Exception | None
     outcome: Outcome
     fresh_until: float | None = None
+    is_private: bool = False
 
     def unwrap(self) -> Any:
         """Return the value, or raise the error."""

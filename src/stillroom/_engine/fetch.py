@@ -11,29 +11,21 @@ There is one engine, for every freshness setting, every store and both colours. 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..entry import MISSING
 from ..observe.events import Outcome
-from ..protocols import Reading
-from .call import Answer, Call, served
-from .loading import Loader, Purpose
+from .call import Answer, Call, Purpose, served
+from .loading import LOST, Loader, Look
 from .take import Take
 from .verdict import Verdict, is_spared, judge, rescues
 
 if TYPE_CHECKING:
     from .._runtime.flights import Flight, Flights
     from .._runtime.runtime import Runtime
-    from ..protocols import Store
+    from ..protocols import Reading, Store
 
 __all__ = ["Engine", "Reporter"]
-
-
-Look: TypeAlias = tuple[Reading, int]
-"""What was found in the store, and how many flights had landed before."""
-
-_LOST: Final = Reading(MISSING, ())
-"""What is known of a key when the store fails."""
 
 
 class Reporter(Protocol):
@@ -83,8 +75,7 @@ class Engine:
         """Answer a call from the store, or from a load; a caller that has looked into the store already says what it found."""
         while True:
             look = look or await self._look(call)
-            reading = look[0]
-            answer = None if reading.entry is MISSING else self._from_store(call, reading, runtime)
+            answer = None if look[0].entry is MISSING else self._from_store(call, look, runtime)
             if answer is None:
                 answer = await self._from_flight(call, look, runtime)
             if answer is not None:
@@ -99,14 +90,13 @@ class Engine:
             readings = await self.store.read([call.lookup for call in calls])
         except Exception as error:
             self.reporter.store_failed(self.store, "read", error)
-            readings = [_LOST] * len(calls)
+            readings = [LOST] * len(calls)
         fetches = [self.fetch(call, runtime, (one, landings)) for call, one in zip(calls, readings, strict=True)]
         return await runtime.gather(fetches)
 
     async def recall(self, call: Call, runtime: Runtime) -> Answer | None:
         """Answer a call from the store; ``None`` if that takes a load."""
-        reading, _ = await self._look(call)
-        answer = self._from_store(call, reading, runtime)
+        answer = self._from_store(call, await self._look(call), runtime)
         if answer is not None:
             self.reporter.answered(call, answer)
         return answer
@@ -120,7 +110,8 @@ class Engine:
         reading, _ = await self._look(call)
         flight = self.flights.start(call.key, reading.generations, replace=True)
         assert flight is not None  # replace=True always starts one
-        answer = await self._lead(flight, runtime, self._loader.load(call, flight, runtime, None, Purpose.RENEW))
+        await self._lead(flight, runtime, self._loader.load(call, flight, runtime, None, Purpose.RENEW))
+        answer = _brought(flight, leads=True)
         if answer is None:
             return await self.fetch(call, runtime)
         if answer.outcome is Outcome.MISS:
@@ -134,11 +125,12 @@ class Engine:
             return (await self.store.read((call.lookup,)))[0], landings
         except Exception as error:
             self.reporter.store_failed(self.store, "read", error)
-            return _LOST, landings
+            return LOST, landings
 
-    def _from_store(self, call: Call, reading: Reading, runtime: Runtime) -> Answer | None:
+    def _from_store(self, call: Call, look: Look, runtime: Runtime) -> Answer | None:
         """Return the answer that needs no load; a refresh that is due is started behind."""
-        entry, policy, now = reading.entry, call.source.policy, self.now()
+        reading, policy, now = look[0], call.source.policy, self.now()
+        entry = reading.entry
         if entry is MISSING:
             return None
         draw = self._draw() if policy.refresh_ahead == "xfetch" else 1.0
@@ -147,72 +139,69 @@ class Engine:
             spared = is_spared(entry, now) and rescues(entry, policy, now)
             return served(entry, Outcome.STALE) if spared else None
         if verdict is not Verdict.FRESH and not is_spared(entry, now):
-            self._refresh_behind(call, reading, runtime)
+            flight = self.flights.start(call.key, reading.generations)
+            if flight is not None:  # otherwise somebody is at it already
+                self._spawn(flight, call, look, runtime, Purpose.REFRESH_BEHIND)
         return served(entry, Outcome.STALE if verdict is Verdict.STALE else Outcome.HIT)
 
-    def _refresh_behind(self, call: Call, reading: Reading, runtime: Runtime) -> None:
-        flight = self.flights.start(call.key, reading.generations)
-        if flight is not None:  # otherwise somebody is at it already
-            self._spawn(flight, call, reading, runtime, Purpose.REFRESH_BEHIND)
-
     async def _from_flight(self, call: Call, look: Look, runtime: Runtime) -> Answer | None:
-        """Return what a flight brings, the stale value if that takes too long, or ``None`` if the flight was abandoned."""
-        reading, landings = look
-        flights, policy = self.flights, call.source.policy
-        if policy.shares_loads:
-            flight, leads = flights.board(call.lookup.key, reading.generations, runtime.blocking)
-        else:
-            flight, leads = flights.solo(call.lookup.key, reading.generations), True
-        if policy.soft_timeout is not None and rescues(reading.entry, policy, self.now()):
-            return await self._impatiently(flight, leads, call, reading, runtime)
-        if leads or (runtime.blocking and not flight.claimed):
-            # Where nothing was, and no flight has landed since, nobody has loaded the key meanwhile: no need to look again.
-            is_known = reading.entry is MISSING and reading is not _LOST and flights.landings == landings
-            load = self._loader.load(call, flight, runtime, reading if is_known else None)
-            return await self._lead(flight, runtime, load)
-        try:
-            await runtime.wait(flight, None)
-        finally:
-            await self._leave(flight, runtime)
-        return _answer_of(flight)
+        """Return what a flight brings, or the stale value if that takes too long.
 
-    async def _lead(self, flight: Flight, runtime: Runtime, load: Coroutine[Any, Any, None]) -> Answer | None:
+        ``None`` says that there is nothing for this caller: the flight was abandoned, or brought what only one can use.
+        """
+        reading, policy = look[0], call.source.policy
+        if policy.shares_loads:
+            flight, leads = self.flights.board(call.lookup.key, reading.generations, runtime.blocking)
+        else:
+            flight, leads = self.flights.solo(call.lookup.key, reading.generations), True
+        if policy.soft_timeout is not None and rescues(reading.entry, policy, self.now()):
+            return await self._impatiently(flight, leads, call, look, runtime)
+        if leads or (runtime.blocking and not flight.claimed):
+            leads = await self._lead(flight, runtime, self._loader.load(call, flight, runtime, look))
+        else:
+            try:
+                await runtime.wait(flight, None)
+            finally:
+                await self._leave(flight, runtime)
+        return _brought(flight, leads)
+
+    async def _lead(self, flight: Flight, runtime: Runtime, load: Coroutine[Any, Any, None]) -> bool:
+        """Run the load of a flight, unless somebody else has begun it; return whether this caller did."""
         try:
-            await runtime.lead(flight, load)
+            return await runtime.lead(flight, load)
         finally:
             if flight.result is None:
                 await self._leave(flight, runtime)
-        return _answer_of(flight)
 
     async def _leave(self, flight: Flight, runtime: Runtime) -> None:
         """Stop waiting; the last to leave before the end calls the load off."""
         if self.flights.leave(flight):
             await runtime.called_off(flight)
 
-    async def _impatiently(self, flight: Flight, leads: bool, call: Call, reading: Reading, runtime: Runtime) -> Answer | None:
+    async def _impatiently(self, flight: Flight, leads: bool, call: Call, look: Look, runtime: Runtime) -> Answer | None:
         """Wait for a flight no longer than ``soft_timeout``; then serve the stale value, while the load goes on behind."""
-        entry, patience = reading.entry, call.source.policy.soft_timeout
+        entry, patience = look[0].entry, call.source.policy.soft_timeout
         assert entry is not MISSING
         assert patience is not None
         flight.stays = True
-        if leads and not self._spawn(flight, call, reading, runtime, Purpose.ANSWER):
+        if leads and not self._spawn(flight, call, look, runtime, Purpose.ANSWER):
             return served(entry, Outcome.STALE)
         try:
             await runtime.wait(flight, self.now() + patience)
         finally:
             self.flights.leave(flight)
-        return served(entry, Outcome.STALE) if flight.result is None else _answer_of(flight)
+        return served(entry, Outcome.STALE) if flight.result is None else _brought(flight, leads)
 
-    def _spawn(self, flight: Flight, call: Call, reading: Reading, runtime: Runtime, purpose: Purpose) -> bool:
+    def _spawn(self, flight: Flight, call: Call, look: Look, runtime: Runtime, purpose: Purpose) -> bool:
         flight.stays = True
-        if runtime.spawn(flight, lambda: self._loader.load(call, flight, runtime, reading, purpose)):
+        if runtime.spawn(flight, lambda: self._loader.load(call, flight, runtime, look, purpose)):
             return True
         self.flights.abandon(flight)
         self.reporter.refresh_refused(call)
         return False
 
 
-def _answer_of(flight: Flight) -> Answer | None:
-    """Return what a flight brought; ``None`` if it was abandoned."""
+def _brought(flight: Flight, leads: bool) -> Answer | None:
+    """Return what a flight brought for one of its callers, if anything."""
     answer: Answer | None = flight.answer
-    return answer
+    return answer if answer is None or leads or not answer.is_private else None

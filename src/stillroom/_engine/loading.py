@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import enum
 import math
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from .._runtime.flights import LOADING, Flight, Flights
 from ..durations import seconds
 from ..entry import MISSING, Entry, Generations, Missing
 from ..observe.events import Outcome
-from .call import Answer, Call, served
+from ..protocols import Reading
+from .call import Answer, Call, Purpose, served
 from .take import Take
 from .verdict import Verdict, judge, made, put_off, remembered_for, rescues
 from .warm import Warmer
@@ -21,18 +21,17 @@ from .warm import Warmer
 if TYPE_CHECKING:
     from .._runtime.runtime import Runtime
     from ..policy import Policy
-    from ..protocols import Lease, Reading, Store
+    from ..protocols import Lease, Store
     from .fetch import Reporter
 
-__all__ = ["Loader", "Purpose", "ttl_of"]
+__all__ = ["LOST", "Loader", "Look", "ttl_of"]
 
 
-class Purpose(enum.Enum):
-    """Why a load is run."""
+Look: TypeAlias = tuple[Reading, int]
+"""What was found in the store, and how many flights had landed before."""
 
-    ANSWER = "somebody waits for the value"
-    RENEW = "somebody wants a new value, whatever is stored"
-    REFRESH_BEHIND = "nobody waits for the value in particular"
+LOST: Final = Reading(MISSING, ())
+"""What is known of a key when the store fails."""
 
 
 class Loader:
@@ -49,7 +48,7 @@ class Loader:
         self._warmer = Warmer(store, flights, now, self.load)
 
     async def load(
-        self, call: Call, flight: Flight, runtime: Runtime, reading: Reading | None, purpose: Purpose = Purpose.ANSWER
+        self, call: Call, flight: Flight, runtime: Runtime, look: Look | None, purpose: Purpose = Purpose.ANSWER
     ) -> None:
         """Run the load of a flight to its end, whatever that is.
 
@@ -57,12 +56,12 @@ class Loader:
             call: what to load.
             flight: learns of the end.
             runtime: the one that the load runs on.
-            reading: what is known to be stored; a store that finds something newer, and fresh, makes the load needless.
+            look: what the caller found; if the store has something newer by now, and fresh, the load is needless.
             purpose: why the load is run.
         """
         loading = LOADING.set((flight,) if purpose is Purpose.REFRESH_BEHIND else (*LOADING.get(), flight))
         try:
-            answer = await self._under_lease(call, runtime, reading, purpose)
+            answer = await self._under_lease(call, runtime, look, purpose)
         except BaseException:  # cancelled, or the process is to end: another caller takes over
             self._flights.abandon(flight)
             raise
@@ -72,14 +71,14 @@ class Loader:
 
     async def take(self, call: Call) -> Take:
         """Begin a load whose value comes in pieces."""
-        return Take(self, call, await self._lease(call))
+        return Take(self, call, await self._lease(call, None))
 
-    async def _under_lease(self, call: Call, runtime: Runtime, reading: Reading | None, purpose: Purpose) -> Answer:
-        lease = await self._lease(call, reading, renew=purpose is Purpose.RENEW)
+    async def _under_lease(self, call: Call, runtime: Runtime, look: Look | None, purpose: Purpose) -> Answer:
+        lease = await self._lease(call, look, renew=purpose is Purpose.RENEW)
         entry: Entry[Any] | None = None
         try:
-            if lease is not None and purpose is not Purpose.RENEW and lease.reading is not reading:
-                faster = self._found_meanwhile(call, lease.reading.entry, reading)
+            if lease is not None and look is not None:
+                faster = self._found_meanwhile(call, lease.reading.entry, look[0].entry)
                 if faster is not None:
                     return faster
             call.source.ledger.loads += 1
@@ -98,9 +97,8 @@ class Loader:
             if entry is not None and call.source.policy.keep_warm:
                 self._warmer.keep(call, entry, runtime, None if purpose is Purpose.REFRESH_BEHIND else self.now())
 
-    def _found_meanwhile(self, call: Call, known: Entry[Any] | Missing, reading: Reading | None) -> Answer | None:
+    def _found_meanwhile(self, call: Call, known: Entry[Any] | Missing, seen: Entry[Any] | Missing) -> Answer | None:
         """Return the answer that an entry gives which somebody stored since the caller looked."""
-        seen = MISSING if reading is None else reading.entry
         if known is MISSING or (seen is not MISSING and known.loaded_at == seen.loaded_at):
             return None
         is_fresh = judge(known, call.source.policy, self.now(), 0, 1.0) is Verdict.FRESH
@@ -109,7 +107,6 @@ class Loader:
     def loaded(self, call: Call, value: Any, began: float, lease: Lease | None) -> tuple[Entry[Any] | None, Answer]:
         """Return the entry to store for a value that has been loaded, if any, and the answer."""
         policy, now = call.source.policy, self.now()
-        call.source.ledger.load_seconds += now - began
         entry = None
         reason = None if type(value) in _LASTING else _one_shot(value)
         if reason is not None:
@@ -118,9 +115,11 @@ class Loader:
             ttl = policy.ttl if isinstance(policy.ttl, float) else ttl_of(policy, call.arguments, value)
             if ttl > 0:
                 kept = deepcopy(value) if policy.copy else value
-                entry = made(kept, policy, ttl, now, now - began, _generations(lease), self._draw() if policy.jitter else 1.0)
+                draw = self._draw() if policy.jitter else 1.0
+                entry = made(kept, policy, ttl, now, now - began, _generations(lease), draw)
+        call.source.ledger.load_seconds += now - began
         self.reporter.load_finished(call, now - began, entry is not None)
-        return entry, Answer(value, None, Outcome.MISS, None if entry is None else entry.fresh_until)
+        return entry, Answer(value, None, Outcome.MISS, None if entry is None else entry.fresh_until, reason is not None)
 
     def failed(
         self, call: Call, error: Exception, began: float, lease: Lease | None, behind: bool
@@ -132,7 +131,7 @@ class Loader:
         rescued = isinstance(error, policy.errors) and rescues(known, policy, now)
         self.reporter.load_failed(call, error, rescued=rescued, behind=behind)
         if known is not MISSING and (rescued or behind):
-            spared = put_off(known, policy, now, rescued)
+            spared = put_off(known, policy, now, rescued and not behind)
             return spared, served(known, Outcome.STALE) if rescued else _raised(error)
         length = remembered_for(error, policy)
         if length is None:
@@ -150,9 +149,12 @@ class Loader:
         except Exception as error:
             self.reporter.store_failed(self._store, "fill", error)
 
-    async def _lease(self, call: Call, reading: Reading | None = None, *, renew: bool = False) -> Lease | None:
+    async def _lease(self, call: Call, look: Look | None, *, renew: bool = False) -> Lease | None:
+        known: Reading | None = None
+        if look is not None and look[0].entry is MISSING and look[0] is not LOST and look[1] == self._flights.landings:
+            known = look[0]  # nothing was there, and nobody can have loaded it since: no need to look again
         try:
-            return await self._store.lease(call.lookup, reading, renew=renew)
+            return await self._store.lease(call.lookup, known, renew=renew)
         except Exception as error:
             self.reporter.store_failed(self._store, "lease", error)
             return None

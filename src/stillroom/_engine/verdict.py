@@ -61,7 +61,9 @@ def is_spared(entry: Entry[Any], now: float) -> bool:
 
 def rescues(entry: Entry[Any] | Missing, policy: Policy, now: float) -> bool:
     """Tell whether an entry may stand in for a load that failed or takes too long (``stale_if_error``)."""
-    return entry is not MISSING and not entry.is_error and now < entry.fresh_until + policy.stale_if_error
+    if entry is MISSING or entry.is_error or not policy.stale_if_error:
+        return False
+    return now < entry.fresh_until + policy.stale_if_error
 
 
 def remembered_for(error: Exception, policy: Policy) -> float | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 from ..entry import MISSING, Entry
+from .call import Purpose
 from .verdict import is_idle, warm_at
 
 if TYPE_CHECKING:
@@ -74,18 +75,23 @@ class Warmer:
 
     async def _refresh(self, call: Call, errand: Flight, runtime: Runtime) -> None:
         """Refresh one key; the errand is the flight that this runs as, the load gets a flight of its own."""
+        key = call.key
+        timer = self._timers.get(key)
         try:
-            (reading,) = await self._store.read((call.lookup,), count=False)
-            entry, policy = reading.entry, call.source.policy
-            read_at = max(self._read_at.get(call.key, 0.0), reading.read_at)
-            if entry is MISSING or is_idle(entry, policy, read_at, self._now()):
-                self._let_go(call.key)
-                return
-            self._read_at[call.key] = read_at
-            flight = self._flights.start(call.key, reading.generations)
-            if flight is not None:  # otherwise a load is on its way that will set the next timer
-                flight.stays = True
-                flight.claim()
-                await self._load(call, flight, runtime, reading)
+            await self._refresh_if_wanted(call, runtime)
         finally:
+            if self._timers.get(key) is timer:  # nothing was stored that would have set the next one
+                self._let_go(key)
             self._flights.abandon(errand)
+
+    async def _refresh_if_wanted(self, call: Call, runtime: Runtime) -> None:
+        (reading,) = await self._store.read((call.lookup,), count=False)
+        read_at = max(self._read_at.get(call.key, 0.0), reading.read_at)
+        self._read_at[call.key] = read_at
+        if reading.entry is MISSING or is_idle(reading.entry, call.source.policy, read_at, self._now()):
+            return
+        flight = self._flights.start(call.key, reading.generations)
+        if flight is not None:  # otherwise somebody loads it now, and will set the next timer
+            flight.stays = True
+            flight.claim()
+            await self._load(call, flight, runtime, (reading, 0), Purpose.REFRESH_BEHIND)

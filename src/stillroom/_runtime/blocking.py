@@ -28,12 +28,13 @@ class BlockingRuntime:
         self._clock = clock
         self._pool = pool or Pool()
 
-    async def lead(self, flight: Flight, load: Coroutine[Any, Any, None]) -> None:
+    async def lead(self, flight: Flight, load: Coroutine[Any, Any, None]) -> bool:
         if flight.claim():
             await load
-        else:
-            load.close()
-            await self.wait(flight, None)
+            return True
+        load.close()
+        await self.wait(flight, None)
+        return False
 
     async def wait(self, flight: Flight, until: float | None) -> None:
         ended = threading.Event()

@@ -27,8 +27,8 @@ class Runtime(Protocol):
         """Whether waiting holds up the thread."""
         ...
 
-    async def lead(self, flight: Flight, load: Coroutine[Any, Any, None]) -> None:
-        """Run the load of a flight and return when the flight has ended."""
+    async def lead(self, flight: Flight, load: Coroutine[Any, Any, None]) -> bool:
+        """Run the load of a flight, unless somebody else has begun it; return, when it has ended, whether this call ran it."""
         ...
 
     async def wait(self, flight: Flight, until: float | None) -> None:

@@ -30,15 +30,16 @@ class TaskRuntime:
         self._behind: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, set[asyncio.Task[None]]]
         self._behind = weakref.WeakKeyDictionary()
 
-    async def lead(self, flight: Flight, load: Coroutine[Any, Any, None]) -> None:
+    async def lead(self, flight: Flight, load: Coroutine[Any, Any, None]) -> bool:
         if not flight.claim():  # a thread that shares the key was faster
             load.close()
             await self.wait(flight, None)
-            return
+            return False
         task = self._start(flight, load)
         await self.wait(flight, None)
         if task.cancelled():  # from within, by something that the user's function awaited
             raise asyncio.CancelledError
+        return True
 
     async def wait(self, flight: Flight, until: float | None) -> None:
         loop = asyncio.get_running_loop()

@@ -212,10 +212,10 @@ class MemoryStore:
         self._let_go()
 
     async def names(self, space: Keyspace) -> list[str]:
-        """Return the local keys of the fresh entries of a keyspace of names."""
+        """Return the local keys of the fresh values of a keyspace of names; remembered errors are no values."""
         nodes = list(self.partition(space).entries.values())  # one step, so no lock is needed
         now = self._now()
-        return [cast(str, node.key) for node in nodes if now < node.fresh_until and node.counts(now)]
+        return [cast(str, node.key) for node in nodes if now < node.fresh_until and node.counts(now) and not node.is_error]
 
     async def increment(self, lookup: Lookup, amount: int, initial: Entry[Any]) -> int:
         """Add to the fresh ``int`` stored under a key, or store ``initial``; see `Store.increment`."""

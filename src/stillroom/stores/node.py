@@ -44,7 +44,7 @@ class Node(Link):
         seen: the hits and uses that the eviction policy has dealt with.
         queue: the queue it is linked into.
         weight: its share of ``max_bytes``.
-        read_at: when it was last read; the plain hit path notes this only for functions that need it.
+        read_at: when it was last read, zero if it has not been; the plain hit path notes this only for functions that need it.
 
     The others are those of the entry.
     """
@@ -82,7 +82,8 @@ class Node(Link):
         self.home = home
         self.key = key
         self.value = entry.value
-        self.loaded_at = self.read_at = entry.loaded_at
+        self.loaded_at = entry.loaded_at
+        self.read_at = 0.0
         self.fresh_until = entry.fresh_until
         self.expires_at = entry.expires_at
         self.cost = entry.cost

@@ -65,6 +65,9 @@ class Room:
             queues.insert(node)
             entries[node.key] = node
             return
+        node.read_at = max(node.read_at, old.read_at)
+        if node.retry_at > old.retry_at:  # the same value after a refresh that failed: its uses go on counting
+            node.uses = old.hits + old.uses
         node.key = old.key  # the very object in the dict, so that it is freed with its node and not before
         queues.replace(old, node)
         entries[node.key] = node
