@@ -252,9 +252,8 @@ class Operations:
             self.source.ledger.hits += self._plain_counts()[0]
 
     def _plain_counts(self) -> tuple[int, int]:
-        if self.keying.shared:
-            return self.gate.hits, 0
-        return self.core.plain_counts(self.keying.space)
+        hits, evictions = self.core.plain_counts(self.keying.space)
+        return self.gate.hits if self.keying.shared else hits, evictions
 
 
 async def _followed(work: Coroutine[Any, Any, Any], then: Callable[[Any], Any]) -> Any:

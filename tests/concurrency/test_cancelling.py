@@ -252,11 +252,13 @@ def test_what_a_closed_loop_left_behind_is_collected_without_a_complaint(what: s
     held = asyncio.all_tasks(lost.loop)
     lost.close()
     chosen = [task for task in held if (task.get_coro().__qualname__ == "Loader.load") == (what == "load")]
-    for task in chosen:
-        task.get_coro().close()
-    _end_of(held)
-    del kept, held, chosen
-    gc.collect()
+    try:
+        for task in chosen:
+            task.get_coro().close()
+    finally:
+        _end_of(held)
+        del kept, held, chosen
+        gc.collect()
     assert len(pair.cache._core.flights) == 0
     assert not any(partition.leases for partition in pair.cache._core.store._partitions)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
 import warnings
@@ -105,8 +106,6 @@ def test_loops_that_are_gone_leave_nothing() -> None:
 
     for _ in range(20):
         asyncio.run(main())
-    import gc
-
     gc.collect()
     assert len(cache._core.tasks._behind) == 0
     assert len(cache._core.flights) == 0

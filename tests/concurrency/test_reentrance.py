@@ -10,7 +10,7 @@ import threading
 from typing import Any
 
 import pytest
-from tests.concurrency.meeting import PATIENCE, Gate, Loop, Worker, eventually, passengers
+from tests.concurrency.meeting import PATIENCE, Gate, Loop, Worker, eventually, eventually_async, passengers
 
 from stillroom import Cache
 
@@ -69,21 +69,17 @@ def test_threads_that_load_each_others_keys_do_not_wait_for_each_other(cache: Ca
     """Rule 25: A asks for B while B asks for A; also in longer rings."""
     meet = threading.Barrier(length)
 
-    @cache(ttl=600)
-    def load(k: int, depth: int = 0) -> int:
-        return inner(k)
-
     depths = threading.local()
 
     @cache(ttl=600)
-    def inner(k: int) -> int:
+    def load(k: int) -> int:
         depths.value = getattr(depths, "value", 0) + 1
         if depths.value > 1:
             return k
         meet.wait(PATIENCE)
-        return inner((k + 1) % length)
+        return load((k + 1) % length)
 
-    workers = [Worker(lambda k=k: inner(k)) for k in range(length)]
+    workers = [Worker(lambda k=k: load(k)) for k in range(length)]
     assert all(isinstance(worker.join(), int) for worker in workers)
     assert len(cache._core.flights) == 0
 
@@ -98,8 +94,7 @@ def test_tasks_that_load_each_others_keys_do_not_wait_for_each_other(cache: Cach
         begun.append(k)
         if len(begun) > length:
             return k
-        while len(begun) < length:
-            await asyncio.sleep(0)
+        await eventually_async(lambda: len(begun) >= length)
         return await load((k + 1) % length)
 
     async def main() -> list[int]:

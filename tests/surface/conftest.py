@@ -18,25 +18,22 @@ def cache(clock: FakeClock) -> Cache:
 
 
 @pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """An event loop for ordinary tests that need one now and then."""
-    made = asyncio.new_event_loop()
-    yield made
-    made.run_until_complete(made.shutdown_asyncgens())
-    made.close()
-
-
-@pytest.fixture
-def run(loop: asyncio.AbstractEventLoop) -> Callable[[Any], Any]:
-    """Returns what an awaitable brings."""
+def run() -> Iterator[Callable[[Any], Any]]:
+    """Returns what an awaitable brings; all that a test gives it runs on one event loop."""
+    loops: list[asyncio.AbstractEventLoop] = []
 
     def run(awaitable: Any) -> Any:
         async def wait() -> Any:
             return await awaitable
 
-        return loop.run_until_complete(wait())
+        if not loops:
+            loops.append(asyncio.new_event_loop())
+        return loops[0].run_until_complete(wait())
 
-    return run
+    yield run
+    for loop in loops:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
 
 
 class Spoken:

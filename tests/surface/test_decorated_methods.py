@@ -223,7 +223,8 @@ def test_slots_without_weak_references_are_refused_with_the_ways_out(cache: Any)
         def without(self):
             return object()
 
-    one, same = Closed(), Closed()
+    one: Any = Closed()
+    same: Any = Closed()
     one.id = same.id = 5
     with pytest.raises(UncacheableArgument, match="__weakref__") as caught:
         one.load()
@@ -388,7 +389,7 @@ def test_abstract_methods_stay_abstract_in_either_order(cache: Any) -> None:
         @abc.abstractmethod
         def of_class(cls): ...
 
-    assert Source.__abstractmethods__ == {"above", "below", "prop", "of_class"}  # type: ignore[attr-defined]
+    assert Source.__abstractmethods__ == {"above", "below", "prop", "of_class"}
     with pytest.raises(TypeError, match="abstract"):
         Source()  # type: ignore[abstract]
 
@@ -487,7 +488,7 @@ def test_the_class_gives_the_function_with_self() -> None:
 
 def test_a_bound_method_tells_its_module_and_its_function() -> None:
     assert Shop().price.__module__ == __name__
-    assert Shop().price.__func__ is Shop.price  # type: ignore[attr-defined]
+    assert Shop().price.__func__ is Shop.price
     assert Shop().price.__wrapped__ is Shop.price.__wrapped__
 
 
@@ -514,7 +515,7 @@ def test_a_bound_method_is_pickled_as_bound_methods_are() -> None:
 
 def test_a_missing_attribute_of_a_bound_method_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="nope"):
-        Shop().price.nope  # type: ignore[attr-defined]  # noqa: B018
+        Shop().price.nope  # noqa: B018
 
 
 @pytest.mark.parametrize(

@@ -24,35 +24,47 @@ class Opaque:
 # Bad settings: told when the function is decorated, by name
 
 
+BAD: dict[str, list[Any]] = {
+    "ttl": [0, -1, "x", "", "0s", "1h x", True, [1], math.nan, math.inf, timedelta(0), b"1m", 10**400, lambda zz: 1, lambda: 1],
+    "key": [
+        "",
+        5,
+        b"x",
+        [],
+        "{z}",
+        "{a",
+        "a}",
+        "{}",
+        "{0}",
+        "{a:>5}",
+        "{a!r}",
+        "{a}{b}",
+        "{a} {",
+        "{a.}",
+        lambda zz: "k",
+        lambda: "k",
+    ],
+    "name": ["", 5, b"x", ["x"]],
+    "namespace": ["", 5, b"x"],
+    "version": [1.5, object(), [1]],
+    "ignore": ["a", ("z",), 5, None, (5,), {"a": 1}],
+    "tags": ["a", ["{z}"], [5], None, [""], ["a{"], 5],
+    "stale_while_revalidate": [0, -1, True, "x"],
+    "stale_if_error": [0, -1, True, "x", Exception],
+    "refresh_ahead": [0, 1, -0.5, 1.5, True, "x", []],
+    "keep_warm": [1, "yes", None],
+    "max_hits": [0, -1, True, 1.5, "5"],
+    "jitter": [0, 1, -0.5, True, "x"],
+    "store_if": ["none", 5, []],
+    "cache_errors": [ValueError, [ValueError], {5: 1}, {ValueError: 0}, {ValueError: None}, {(): 1}, {KeyboardInterrupt: 1}],
+    "lock": ["x", False, True, [], 1],
+    "copy": [1, "yes"],
+}
+
+
 @pytest.mark.parametrize(
     ("setting", "given"),
-    [
-        *[("ttl", bad) for bad in (0, -1, "x", "", "0s", "1h x", True, [1], math.nan, math.inf, timedelta(0), b"1m", 10**400)],
-        ("ttl", lambda zz: 1),
-        ("ttl", lambda: 1),
-        *[
-            ("key", bad)
-            for bad in ("", 5, b"x", [], "{z}", "{a", "a}", "{}", "{0}", "{a:>5}", "{a!r}", "{a}{b}", "{a} {", "{a.}")
-        ],
-        ("key", lambda zz: "k"),
-        ("key", lambda: "k"),
-        *[("name", bad) for bad in ("", 5, b"x", ["x"])],
-        *[("namespace", bad) for bad in ("", 5, b"x")],
-        *[("version", bad) for bad in (1.5, object(), [1])],
-        *[("ignore", bad) for bad in ("a", ("z",), 5, None, (5,), {"a": 1})],
-        *[("tags", bad) for bad in ("a", ["{z}"], [5], None, [""], ["a{"], 5)],
-        *[("stale_while_revalidate", bad) for bad in (0, -1, True, "x")],
-        *[("stale_if_error", bad) for bad in (0, -1, True, "x", Exception)],
-        *[("refresh_ahead", bad) for bad in (0, 1, -0.5, 1.5, True, "x", [])],
-        *[("keep_warm", bad) for bad in (1, "yes", None)],
-        *[("max_hits", bad) for bad in (0, -1, True, 1.5, "5")],
-        *[("jitter", bad) for bad in (0, 1, -0.5, True, "x")],
-        *[("store_if", bad) for bad in ("none", 5, [])],
-        *[("cache_errors", bad) for bad in (ValueError, [ValueError], {5: 1}, {ValueError: 0}, {ValueError: None}, {(): 1})],
-        ("cache_errors", {KeyboardInterrupt: 1}),
-        *[("lock", bad) for bad in ("x", False, True, [], 1)],
-        *[("copy", bad) for bad in (1, "yes")],
-    ],
+    [(setting, bad) for setting, given in BAD.items() for bad in given],
 )
 def test_a_setting_that_makes_no_sense_is_refused_at_decoration_by_name(cache: Any, setting: str, given: Any) -> None:
     settings = {"ttl": 60, setting: given}
@@ -311,7 +323,7 @@ def test_every_spelling_of_a_ttl_counts(cache: Any, clock: FakeClock, ttl: Any, 
 
 
 def test_the_ttl_of_the_cache_counts_where_none_is_given(clock: FakeClock) -> None:
-    cache = Cache(ttl="1m", clock=clock)
+    cache: Any = Cache(ttl="1m", clock=clock)
     cache()(lambda a: a)
     own = cache(ttl=None, key="own:{a}")(lambda a: a)
     default = cache(key="default:{a}")(lambda a: a)
@@ -411,7 +423,7 @@ def test_a_remembered_error_is_no_value_for_verbs_and_helpers(cache: Any) -> Non
 
 
 def test_a_value_expires_after_so_many_hits(cache: Any, run: Any) -> None:
-    plain = cache(ttl=60, max_hits=2)(lambda: [0])
+    plain = cache(ttl=60, max_hits=2)(lambda: (object(),))
 
     @cache(ttl=60, max_hits=2)
     async def asynchronous():

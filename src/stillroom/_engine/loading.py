@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from copy import deepcopy
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -66,7 +67,8 @@ class Loader:
             self._flights.abandon(flight)
             raise
         finally:
-            LOADING.reset(loading)
+            with suppress(ValueError):  # a coroutine whose loop was closed ends in the context of whoever collects it
+                LOADING.reset(loading)
         self._flights.land(flight, answer)
 
     async def take(self, call: Call) -> Take:

@@ -7,14 +7,11 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from ..protocols import Clock, Timer
-from .flights import Flight, Result
+from .flights import LOOK_EVERY, Flight
 from .pool import Pool
 from .runtime import drive
 
 __all__ = ["BlockingRuntime"]
-
-_LOOK_EVERY = 1.0
-"""Every so many seconds a waiting thread asks whether the load's event loop has been closed under it."""
 
 T = TypeVar("T")
 
@@ -42,9 +39,8 @@ class BlockingRuntime:
             return
         timer = None if until is None else self._clock.call_at(until, ended.set)
         try:
-            while not ended.wait(_LOOK_EVERY):
-                if flight.is_lost is not None and flight.is_lost():
-                    flight.end(Result.ABANDONED)
+            while not ended.wait(LOOK_EVERY):
+                flight.end_if_lost()
         finally:
             flight.no_longer(ended.set)
             if timer is not None:

@@ -24,7 +24,10 @@ from ..entry import Generations
 from ..protocols import Key
 from .forks import on_fork
 
-__all__ = ["LOADING", "Flight", "Flights", "Result"]
+__all__ = ["LOADING", "LOOK_EVERY", "Flight", "Flights", "Result"]
+
+LOOK_EVERY: Final = 1.0
+"""Every so many seconds, whoever waits for a flight asks whether its event loop has been closed."""
 
 
 class Result(enum.Enum):
@@ -63,7 +66,7 @@ class Flight:
     waits_for: tuple[Flight, ...] = ()
     _wakers: tuple[Callable[[], None], ...] = ()
 
-    def __init__(self, key: Key, generations: Generations, lock: threading.Lock) -> None:
+    def __init__(self, key: Key, generations: Generations, lock: threading.RLock) -> None:
         self.key = key
         self.generations = generations
         self._lock = lock
@@ -96,6 +99,11 @@ class Flight:
         for wake in wakers:
             wake()
 
+    def end_if_lost(self) -> None:
+        """Abandon the flight if its event loop has been closed under it."""
+        if self.is_lost is not None and self.is_lost():
+            self.end(Result.ABANDONED)
+
     def settle(self, result: Result, answer: Any) -> tuple[Callable[[], None], ...]:
         """Note how the flight ended, under the lock; return whom to wake once it is released."""
         if self.result is not None:
@@ -119,8 +127,10 @@ class Flights:
 
     def __init__(self) -> None:
         self.landings = 0
-        self._lock = threading.Lock()
+        # Reentrant, since a finalizer that the garbage collector runs while this thread is in here may call the cache.
+        self._lock = threading.RLock()
         self._table: dict[Key, Flight] = {}
+        self._blocked: dict[int, tuple[Flight, ...]] = {}  # by thread: the flights that hold it up
         on_fork(self)
 
     def __len__(self) -> int:
@@ -138,11 +148,14 @@ class Flights:
             if flight is None or flight.generations != generations or (flight.is_lost is not None and flight.is_lost()):
                 flight = self._table[key] = Flight(key, generations, self._lock)
                 return flight, True
-            if _would_hang(flight, loading, blocking):
+            me = threading.get_ident() if blocking else None
+            if self._would_hang(flight, loading, me):
                 return Flight(key, generations, self._lock), True
             flight.passengers += 1
             for mine in loading:
                 mine.waits_for = (*mine.waits_for, flight)
+            if me is not None:
+                self._blocked[me] = (*self._blocked.get(me, ()), flight)
             return flight, False
 
     def start(self, key: Key, generations: Generations, *, replace: bool = False) -> Flight | None:
@@ -160,9 +173,14 @@ class Flights:
 
     def leave(self, flight: Flight) -> bool:
         """Stop waiting for a flight; true if the load should be called off because nobody waits any more."""
+        me = threading.get_ident()
         with self._lock:
             for mine in LOADING.get():
-                mine.waits_for = tuple([one for one in mine.waits_for if one is not flight])
+                mine.waits_for = _without(flight, mine.waits_for)
+            if me in self._blocked:
+                self._blocked[me] = _without(flight, self._blocked[me])
+                if not self._blocked[me]:
+                    del self._blocked[me]
             flight.passengers -= 1
             if flight.passengers or flight.stays or flight.result is not None:
                 return False
@@ -202,6 +220,27 @@ class Flights:
         if self._table.get(flight.key) is flight:
             del self._table[flight.key]
 
+    def _would_hang(self, flight: Flight, loading: tuple[Flight, ...], me: int | None) -> bool:
+        """Tell whether a flight waits, directly or through others, for its would-be passenger.
+
+        Args:
+            flight: the flight.
+            loading: what the caller is loading.
+            me: the caller's thread, if waiting would hold it up, and with it all loads of an event loop that it runs.
+        """
+        seen: set[int] = set()
+        ahead = [flight]
+        while ahead:
+            one = ahead.pop()
+            if (me is not None and one.thread == me) or any(one is mine for mine in loading):
+                return True
+            if id(one) not in seen:
+                seen.add(id(one))
+                ahead.extend(one.waits_for)
+                if one.thread is not None:
+                    ahead.extend(self._blocked.get(one.thread, ()))
+        return False
+
     def before_fork(self) -> None:
         self._lock.acquire()
 
@@ -210,21 +249,9 @@ class Flights:
 
     def after_fork_in_child(self) -> None:
         self._table.clear()  # their leaders are threads and tasks of the parent
+        self._blocked.clear()
         self._lock.release()
 
 
-def _would_hang(flight: Flight, loading: tuple[Flight, ...], blocking: bool) -> bool:
-    if blocking and flight.thread == threading.get_ident():
-        return True
-    if not loading:
-        return False
-    seen: set[int] = set()
-    ahead = [flight]
-    while ahead:
-        one = ahead.pop()
-        if any(one is mine for mine in loading):
-            return True
-        if id(one) not in seen:
-            seen.add(id(one))
-            ahead.extend(one.waits_for)
-    return False
+def _without(flight: Flight, flights: tuple[Flight, ...]) -> tuple[Flight, ...]:
+    return tuple([one for one in flights if one is not flight])

@@ -48,7 +48,7 @@ class Pool:
             if self._threads == self._limit:
                 return True
             self._threads += 1
-        threading.Thread(target=self._work, name="stillroom-background", daemon=True).start()
+        self._start_thread()
         return True
 
     def _work(self) -> None:
@@ -57,7 +57,11 @@ class Pool:
             if item is None:
                 return
             context, job = item
-            context.run(job)
+            try:
+                context.run(job)
+            except BaseException:  # such as SystemExit out of a user's function: this thread ends, others take over
+                self._ended()
+                raise
             del item, context, job  # or this thread would keep the caller's arguments alive while it waits
 
     def _next(self) -> tuple[contextvars.Context, Callable[[], None]] | None:
@@ -70,6 +74,17 @@ class Pool:
                     self._threads -= 1
                     return None
             return self._jobs.popleft()
+
+    def _ended(self) -> None:
+        with self._wanted:
+            self._threads -= 1
+            if not self._jobs:
+                return
+            self._threads += 1
+        self._start_thread()
+
+    def _start_thread(self) -> None:
+        threading.Thread(target=self._work, name="stillroom-background", daemon=True).start()
 
     def before_fork(self) -> None:
         self._wanted.acquire()

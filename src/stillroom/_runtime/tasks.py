@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from ..protocols import Clock, Timer
-from .flights import Flight, Result
+from .flights import LOOK_EVERY, Flight, Result
 
 __all__ = ["TaskRuntime"]
 
@@ -49,7 +49,11 @@ class TaskRuntime:
             return
         timer = None if until is None else self._clock.call_at(until, wake)
         try:
-            await ended
+            if flight.is_lost is None or flight.call_off is None:
+                await ended
+            while not ended.done():
+                await asyncio.wait((ended,), timeout=LOOK_EVERY)
+                flight.end_if_lost()
         finally:
             flight.no_longer(wake)
             if timer is not None:
@@ -68,7 +72,8 @@ class TaskRuntime:
     async def called_off(self, flight: Flight) -> None:
         if flight.call_off is not None:
             flight.call_off()
-            await self.wait(flight, None)
+            if asyncio._get_running_loop() is not None:  # else the caller's loop is closed, and nobody is left to wait
+                await self.wait(flight, None)
 
     def later(self, when: float, act: Callable[[], None]) -> Timer:
         return self._clock.call_at(when, _from_any_thread(asyncio.get_running_loop(), act))

@@ -53,7 +53,7 @@ class LockTable:
             held = self._held.get(name)
             if held is not None and now < held.ends_at:
                 return held, False
-            mine = self._held[name] = _Hold(Flight(Key(self._space, name), (), threading.Lock()), now + ttl)
+            mine = self._held[name] = _Hold(Flight(Key(self._space, name), (), threading.RLock()), now + ttl)
             return mine, True
 
     def let_go(self, name: str, mine: _Hold) -> None:

@@ -27,7 +27,7 @@ class Stats:
         refreshes: calls of ``refresh``.
         loads: how often a function was run.
         load_seconds: how long these runs took, all together.
-        evictions: entries that made room for others.
+        evictions: entries that made room for others; a function with a ``key`` counts all of its namespace's names.
     """
 
     hits: int = 0
