@@ -6,7 +6,6 @@ import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ._runtime.clock import SystemClock
@@ -18,15 +17,15 @@ from .entry import MISSING, Missing
 from .errors import ConfigurationError
 from .guards.lock import Lock
 from .names import Names
-from .observe.events import CallAnswered, Event
 from .observe.stats import Stats
-from .policy import LoadLock, Policy, RefreshAhead, StoreIf, Ttl
+from .policy import LoadLock, Policy, RefreshAhead, StoreIf, Ttl, flag
 from .protocols import Clock, Listener, Store
 from .urls import open_store
 from .verbs import Verbs
 
 if TYPE_CHECKING:
     from .decorated import Decorator
+    from .observe.events import CallAnswered, Event
 
 __all__ = ["Cache", "cache"]
 
@@ -65,11 +64,16 @@ class Cache(Verbs):
         clock: Clock | None = None,
         **options: Any,
     ) -> None:
-        chosen: Clock = clock or SystemClock()
+        chosen = _clock(clock)
         self._ttl = ttl
-        self._policy(ttl)
-        self._core = Core(open_store(url, chosen, options), chosen, _namespace(namespace), enabled=enabled, copies=copy)
-        self._names = Names(self._core, self._policy)
+        self._core = Core(
+            open_store(url, chosen, options),
+            chosen,
+            _namespace(namespace),
+            enabled=flag(enabled, "enabled"),
+            copies=flag(copy, "copy"),
+        )
+        self._names = Names(self._core, ttl)
 
     def __repr__(self) -> str:
         return f"Cache({self._core.store.name!r}, namespace={self._core.namespace!r})"
@@ -199,7 +203,7 @@ class Cache(Verbs):
 
         Hits are events too (`CallAnswered`): while somebody listens to them, each one takes the way through the engine.
         """
-        return self._core.hub.subscribe(listener, kinds or (Event,))
+        return self._core.hub.subscribe(listener, kinds)
 
     @property
     def enabled(self) -> bool:
@@ -240,14 +244,13 @@ class Cache(Verbs):
         """Do what `close` does."""
         await self._core.close()
 
-    def _policy(self, ttl: Duration | None | Missing) -> Policy:
-        copies = self._core.copies if hasattr(self, "_core") else False
-        return _plain_policy(self._ttl if ttl is MISSING else ttl, copies)
 
-
-@lru_cache(maxsize=256)
-def _plain_policy(ttl: Duration | None, copies: bool) -> Policy:
-    return Policy.checked(ttl=ttl, copy=copies)
+def _clock(given: Clock | None) -> Clock:
+    if given is None:
+        return SystemClock()
+    if isinstance(given, type) or not callable(getattr(given, "now", None)) or not callable(getattr(given, "call_at", None)):
+        raise ConfigurationError(f"clock must have now() and call_at(), which {given!r} has not", setting="clock", given=given)
+    return given
 
 
 def _namespace(given: str) -> str:

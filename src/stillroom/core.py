@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,6 @@ from ._runtime.flights import Flights
 from ._runtime.forks import ForkSafeLock
 from .errors import ConfigurationError
 from .guards.lock import LockTable
-from .observe.events import EntryEvicted, Invalidated
 from .observe.hub import Hub
 from .observe.reports import Reports
 from .observe.stats import Ledger, Stats
@@ -77,6 +75,8 @@ class Core:
     @staticmethod
     def draw() -> float:
         """Return a random number from (0, 1]."""
+        import random  # only now: it imports hashlib, and few policies leave anything to chance
+
         return 1.0 - random.random()  # noqa: S311 - spreads load, keeps no secret
 
     @property
@@ -149,8 +149,8 @@ class Core:
         found = await self.store.delete(keys)
         for key in keys:
             self.flights.drop(key)
-        if self.hub.wants(Invalidated):
-            self.hub.emit(Invalidated(keys=tuple(key.text for key in keys)))
+        if self.hub.has_listeners:
+            self.hub.announcer.invalidated(keys=tuple(keys))
         return found
 
     def given(self, answer: Answer) -> Any:
@@ -190,7 +190,7 @@ class Core:
         if isinstance(store, MemoryStore):
             with self._lock:  # or of two threads, the one that looked first could have the last word
                 store.plain(self.enabled and not self.hub.hears_calls)
-                store.on_evict = self._evicted if self.hub.wants(EntryEvicted) else None
+                store.on_evict = self._evicted if self.hub.hears_evictions else None
 
     def _evicted(self, key: Key) -> None:
-        self.hub.emit(EntryEvicted(key.text))
+        self.hub.announcer.entry_evicted(key)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import update_wrapper
-from typing import TYPE_CHECKING, Any
+from types import MethodType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import generators
-from .compile import Bound, Shape, compiled
+from .compile import binder, compiled
 from .errors import ConfigurationError
 from .function import Operations
 from .keying import ByArguments, ByRule, ByTemplate, Keying, rule
 from .keys import Template
 from .kinds import Kind
 from .methods import BoundFunction, descriptor
+from .parameters import Parameters
 
 if TYPE_CHECKING:
+    import inspect
+
     from .core import Core
     from .policy import Policy
 
@@ -26,8 +28,7 @@ __all__ = ["Identity", "decorate"]
 HELPERS = ("bypass", "invalidate", "invalidate_all", "key", "many", "peek", "put", "refresh", "stats")
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(NamedTuple):
     """The settings of ``@cache(...)`` that say which entries a function has.
 
     Attributes:
@@ -59,115 +60,96 @@ def decorate(core: Core, target: Any, identity: Identity, policy_for: Callable[[
     return made.descriptor(of_class=False) if _stands_in_class(target) else made.caller
 
 
-@dataclass(frozen=True)
 class _Cached:
     """A cached function in the making."""
 
-    function: Callable[..., Any]
-    shape: Shape
-    operations: Operations
-    caller: Callable[..., Any]
+    def __init__(self, function: Callable[..., Any], parameters: Parameters, operations: Operations) -> None:
+        self._function = function
+        self._parameters = parameters
+        self._operations = operations
+        self.caller = _dressed(function, parameters, operations, _caller(function, parameters, operations))
 
     def descriptor(self, *, of_class: bool) -> Any:
         """Return what stands in the body of a class."""
-        names = list(self.shape.signature.parameters)
-        first = next(iter(self.shape.signature.parameters.values()), None)
-        if first is None or first.kind not in (first.POSITIONAL_ONLY, first.POSITIONAL_OR_KEYWORD):
+        unbinding = self._parameters.unbinding
+        if unbinding is None:
             return self.caller  # nothing to bind to
-        bound_shape = Shape(self.shape.name, self.shape.signature.replace(parameters=[*self.shape.signature.parameters.values()][1:]))
-        owner = f"    {names[0]} = _stillroom_bound.__self__\n"
-        header = ", ".join(part for part in ("_stillroom_bound, /", bound_shape.parameters) if part)
-        call = _caller(self.function, self.operations, self.shape, header=header, prelude=owner, defaults=bound_shape.defaults)
-        body = {"__slots__": (), "__call__": call, "__func__": self.caller, "operations": self.operations}
-        body["__doc__"] = self.function.__doc__
+        call = _caller(self._function, self._parameters, self._operations, prelude=f"    {unbinding}\n")
+        body = {"__slots__": (), "__call__": call, "__func__": staticmethod(self.caller), "operations": self._operations}
+        body["__doc__"] = self._function.__doc__
         return descriptor(self.caller, type("BoundFunction", (BoundFunction,), body), of_class=of_class)
 
 
 def _cached(
     core: Core, function: Callable[..., Any], identity: Identity, policy_for: Callable[[inspect.Signature], Policy]
 ) -> _Cached:
-    signature = inspect.signature(function)
+    parameters = Parameters.of(function)
     name = _name(function, identity)
-    shape = Shape(function.__name__ if _is_plain_name(function) else "call", signature)
-    parameters = tuple(signature.parameters)
-    keying, template = _keying(core, signature, name, identity)
+    keying, template = _keying(core, parameters, name, identity)
     operations = Operations(
         core,
         function,
         Kind.of(function),
         name,
-        compiled(function, shape, f"    return _stillroom_Bound({shape.bound})\n", {"_stillroom_Bound": Bound}),
+        binder(function, parameters),
         keying,
-        tuple(Template(tag, parameters, "tags") for tag in identity.tags),
-        policy_for(signature),
+        tuple(Template(tag, parameters.names, "tags") for tag in identity.tags),
+        policy_for(parameters.signature),
     )
     core.register(operations, template)
-    return _Cached(function, shape, operations, _dressed(function, operations, _caller(function, operations, shape)))
+    return _Cached(function, parameters, operations)
 
 
 def _caller(
-    function: Callable[..., Any],
-    operations: Operations,
-    shape: Shape,
-    *,
-    header: str | None = None,
-    prelude: str = "",
-    defaults: dict[str, Any] | None = None,
+    function: Callable[..., Any], parameters: Parameters, operations: Operations, prelude: str = ""
 ) -> Callable[..., Any]:
     """Compile what users call: the plain hit path, then the general one."""
-    kind = operations.kind
+    kind, p = operations.kind, parameters.prefix
+    variables: dict[str, Any]
     if kind.is_generator:
         play = generators.play_async if kind is Kind.ASYNC_GENERATOR else generators.play
-        body = f"{prelude}    return _stillroom_play(_stillroom_operations, ({shape.bound}))\n"
-        variables: dict[str, Any] = {"_stillroom_play": play, "_stillroom_operations": operations}
+        body = f"    return {p}play({p}operations, ({parameters.bound}))\n"
+        variables = {f"{p}play": play, f"{p}operations": operations}
     else:
         path = operations.plain_path()
-        general = "await _stillroom_slow" if kind.is_async else "_stillroom_slow"
-        body = f"{prelude}{path.source()}    return {general}({shape.bound})\n"
+        general = f"await {p}slow" if kind.is_async else f"{p}slow"
+        body = f"{path.source(p)}    return {general}({parameters.bound})\n"
         slow = operations.slow_async if kind.is_async else operations.slow
         variables = {
             **path.variables,
-            "_stillroom_gate": operations.gate,
-            "_stillroom_now": operations.core.clock.now,
-            "_stillroom_slow": slow,
+            f"{p}gate": operations.gate,
+            f"{p}now": operations.core.clock.now,
+            f"{p}slow": slow,
         }
-    return compiled(
-        function, shape, body, {**variables, **(defaults or {})}, awaits=kind is Kind.COROUTINE, parameters=header
-    )
+    return compiled(function, parameters, prelude + body, variables, awaits=kind is Kind.COROUTINE)
 
 
-def _dressed(function: Callable[..., Any], operations: Operations, caller: Callable[..., Any]) -> Callable[..., Any]:
+def _dressed(
+    function: Callable[..., Any], parameters: Parameters, operations: Operations, caller: Callable[..., Any]
+) -> Callable[..., Any]:
     """Give a compiled caller the look of the function, and the helpers."""
     update_wrapper(caller, function)
-    caller.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    caller.__signature__ = parameters.signature  # type: ignore[attr-defined]
     for helper in HELPERS:
         setattr(caller, helper, getattr(operations, helper))
     return caller
 
 
-def _keying(
-    core: Core, signature: inspect.Signature, name: str, identity: Identity
-) -> tuple[Keying, tuple[str, str] | None]:
+def _keying(core: Core, parameters: Parameters, name: str, identity: Identity) -> tuple[Keying, tuple[str, str] | None]:
     names = core.names(identity.namespace)
-    _check_ignored(signature, identity)
+    keyed = parameters.without(identity.ignore)
     if identity.key is None:
-        return ByArguments(signature, identity.ignore, name, identity.namespace), None
+        return ByArguments(parameters, keyed, name, identity.namespace), None
+    if identity.ignore:
+        raise ConfigurationError(
+            "ignore has no effect beside key, which says by itself what the key is made of",
+            setting="ignore",
+            given=identity.ignore,
+        )
     if isinstance(identity.key, str):
-        template = Template(identity.key, tuple(signature.parameters))
-        return ByTemplate(signature, template, names), (identity.namespace, template.skeleton)
-    return ByRule(signature, identity.key, names), None
-
-
-def _check_ignored(signature: inspect.Signature, identity: Identity) -> None:
-    unknown = [name for name in identity.ignore if name not in signature.parameters]
-    if unknown:
-        raise ConfigurationError(
-            f"ignore names {unknown[0]!r}, which is no parameter of {signature}", setting="ignore", given=identity.ignore
-        )
-    if identity.ignore and identity.key is not None:
-        raise ConfigurationError(
-            "ignore has no effect beside key, which says by itself what the key is made of", setting="ignore", given=identity.ignore
-        )
+        template = Template(identity.key, parameters.names)
+        return ByTemplate(parameters, template, names), (identity.namespace, template.skeleton)
+    return ByRule(parameters, identity.key, names), None
 
 
 def _name(function: Callable[..., Any], identity: Identity) -> str:
@@ -180,11 +162,9 @@ def _name(function: Callable[..., Any], identity: Identity) -> str:
     return name if identity.version is None else f"{name}@{identity.version}"
 
 
-def _is_plain_name(function: Callable[..., Any]) -> bool:
-    return str(getattr(function, "__name__", "")).isidentifier()
-
-
 def _stands_in_class(function: Callable[..., Any]) -> bool:
+    if isinstance(function, MethodType):
+        return False  # bound already
     around, _, _ = str(getattr(function, "__qualname__", "")).rpartition(".")
     return bool(around) and not around.endswith("<locals>")
 
@@ -201,5 +181,7 @@ def texts(given: Sequence[str] | str, setting: str) -> tuple[str, ...]:
         ConfigurationError: it is a single text, or something in it is none.
     """
     if isinstance(given, str) or not isinstance(given, Sequence) or not all(isinstance(one, str) for one in given):
-        raise ConfigurationError(f'{setting} must be a list of texts such as ["a", "b"], not {given!r}', setting=setting, given=given)
+        raise ConfigurationError(
+            f'{setting} must be a list of texts such as ["a", "b"], not {given!r}', setting=setting, given=given
+        )
     return tuple(given)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import timedelta
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from .errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 __all__ = ["Duration", "seconds"]
 
@@ -52,9 +54,11 @@ def _length(value: object) -> float | None:
         return None
     if isinstance(value, (int, float)):
         return float(value) if abs(value) <= _LONGEST else None
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    return _parsed(value) if isinstance(value, str) else None
+    if isinstance(value, str):
+        return _parsed(value)
+    from datetime import timedelta  # only now: whoever gives one has imported it already
+
+    return value.total_seconds() if isinstance(value, timedelta) else None
 
 
 _LONGEST = 1e15  # beyond any clock; an int may be too large to become a float at all

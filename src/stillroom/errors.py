@@ -25,6 +25,10 @@ __all__ = [
 class StillroomError(Exception):
     """The root of all errors that stillroom itself raises."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # By its parts: the arguments of `__init__` are not those that `Exception` would hand to it.
+        return _remade, (type(self), self.args, self.__dict__)
+
 
 class ConfigurationError(StillroomError, ValueError):
     """A setting was refused: the message names it, what was given and what would be right.
@@ -80,3 +84,9 @@ class StoreError(StillroomError):
         super().__init__(message)
         self.store = store
         self.operation = operation
+
+
+def _remade(kind: type[StillroomError], args: tuple[object, ...], attributes: dict[str, object]) -> StillroomError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error

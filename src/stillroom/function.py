@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from copy import deepcopy
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -19,7 +18,7 @@ from ._engine.verdict import is_fresh, made
 from ._runtime.runtime import Runtime, drive
 from .entry import MISSING
 from .kinds import Kind
-from .observe.events import CallAnswered, Invalidated, Outcome
+from .observe.outcome import Outcome
 from .observe.stats import FunctionStats, Ledger
 from .policy import Policy
 from .protocols import Key, Lookup
@@ -67,7 +66,7 @@ class Operations:
         self.name = name
         self.keying = keying
         self.gate: Gate = core.gate(keying.space, checked=keying.shared or bool(tags))
-        self.source = Source(name, policy, Ledger(self._plain_counts), awaits=kind.is_async)
+        self.source = Source(name, policy, Ledger(self._plain_counts), awaits=kind.is_async, shown=kind.shown)
         self.stats = FunctionStats(self.source.ledger)
         self._bind = bind
         self._tags = tags
@@ -109,7 +108,7 @@ class Operations:
     def plain_path(self) -> PlainPath:
         """Return how the plain hit path finds an entry."""
         path = self.keying.plain()
-        return replace(path, checked=path.shared or bool(self._tags), noted=self.source.policy.keep_warm)
+        return path._replace(checked=path.shared or bool(self._tags), noted=self.source.policy.keep_warm)
 
     # The helpers, for users
 
@@ -150,6 +149,8 @@ class Operations:
             calls: for each call a tuple of arguments, a mapping of named ones, or the only argument itself.
             first: arguments that stand before those of every call.
         """
+        if isinstance(calls, (str, bytes)) or not isinstance(calls, Iterable):
+            raise TypeError(f"calls must be several, such as [(1, 2), (3, 4)], not {calls!r}")
         bounds = [self._bind_one(one, first) for one in calls]
         return self._run(self._many(bounds), lambda answers: [self._unwrapped(one) for one in answers])
 
@@ -160,8 +161,8 @@ class Operations:
 
     async def _invalidate_all(self) -> None:
         await self.core.store.invalidate(names=(self._generation,))
-        if self.core.hub.wants(Invalidated):
-            self.core.hub.emit(Invalidated(function=self.name))
+        if self.core.hub.has_listeners:
+            self.core.hub.announcer.invalidated(function=self.name)
 
     async def _refresh(self, bound: Bound) -> Answer:
         if not self.core.enabled:
@@ -176,7 +177,7 @@ class Operations:
         entry = reading.entry
         if entry is MISSING or entry.is_error or not is_fresh(entry, self.core.clock.now()):
             return default
-        return self.kind.shown(deepcopy(entry.value) if self._copies else entry.value)
+        return self.kind.shown(self.kept(entry.value))
 
     async def _put(self, value: Any, bound: Bound) -> None:
         if not self.core.enabled:
@@ -187,7 +188,7 @@ class Operations:
         if ttl <= 0:  # the rule for it says that this value is not to be stored, and the former one is out of date
             await self.core.forget([lookup.key])
             return
-        kept = self.kind.unshown(deepcopy(value) if self._copies else value)
+        kept = self.kind.unshown(self.kept(value))
         await self.core.store.write(lookup, made(kept, policy, ttl, now, 0.0, (), self.core.draw()))
         self.core.flights.drop(lookup.key)
 
@@ -229,7 +230,11 @@ class Operations:
     def given(self, answer: Answer) -> Any:
         """Return the value of an answer as the caller gets it, or raise its error."""
         value = answer.unwrap()
-        return deepcopy(value) if self._copies and not answer.is_private else value
+        return value if answer.is_private else self.kept(value)
+
+    def kept(self, value: Any) -> Any:
+        """Return a value as it crosses the border between the caller and the cache."""
+        return deepcopy(value) if self._copies else value
 
     def past_the_cache(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the function and return what it returns."""
@@ -239,7 +244,7 @@ class Operations:
     def _note_bypass(self) -> None:
         self.source.ledger.count(Outcome.BYPASS)
         if self.core.hub.hears_calls:
-            self.core.hub.answered(CallAnswered("", self.name, Outcome.BYPASS, self.core.store.name, None))
+            self.core.hub.announcer.call_answered("", self.name, Outcome.BYPASS, self.core.store.name, None)
 
     def _bind_one(self, call: Any, first: tuple[Any, ...]) -> Bound:
         if isinstance(call, Mapping):

@@ -30,24 +30,26 @@ def play(operations: Operations, arguments: _Arguments) -> Generator[Any, Any, A
     call = operations.call_of(*arguments)
     answer = drive(core.engine.recall(call, core.blocking))
     if answer is not None:
-        recording = operations.given(answer)
-        yield from recording.items
-        return recording.returned
+        return (yield from _replay(operations.given(answer)))
     return (yield from _record(operations, call, arguments))
+
+
+def _replay(recording: Recording) -> Generator[Any, Any, Any]:
+    for item in recording.items:  # not `yield from`, which would hand on to the tuple what is sent
+        yield item
+    return recording.returned
 
 
 def _record(operations: Operations, call: Call, arguments: _Arguments) -> Generator[Any, Any, Any]:
     take = drive(operations.core.engine.take(call))
-    tape = _Tape(operations.function(*arguments[1], **arguments[2]))
+    tape = _Tape(operations.function(*arguments[1], **arguments[2]), operations.kept)
     try:
         returned = yield from tape
     except Exception as error:
         answer = drive(take.fail(error, at_once=not tape.items and not tape.talked_to))
         if answer.error is not None:
             raise
-        recording = operations.given(answer)
-        yield from recording.items
-        return recording.returned
+        return (yield from _replay(operations.given(answer)))
     except BaseException:
         drive(take.drop())
         raise
@@ -58,8 +60,9 @@ def _record(operations: Operations, call: Call, arguments: _Arguments) -> Genera
 class _Tape:
     """An iterator that keeps what passes through it; ``yield from`` talks to it as to the generator itself (PEP 380)."""
 
-    def __init__(self, source: Iterator[Any]) -> None:
+    def __init__(self, source: Iterator[Any], kept: Callable[[Any], Any]) -> None:
         self._source: Any = source
+        self._kept = kept
         self.items: list[Any] = []
         self.talked_to = False
 
@@ -68,7 +71,7 @@ class _Tape:
 
     def __next__(self) -> Any:
         item = next(self._source)
-        self.items.append(item)
+        self.items.append(self._kept(item))
         return item
 
     def send(self, value: Any) -> Any:
@@ -83,48 +86,78 @@ class _Tape:
         self._source.close()
 
 
-async def play_async(operations: Operations, arguments: _Arguments) -> AsyncGenerator[Any, Any]:
+def play_async(operations: Operations, arguments: _Arguments) -> AsyncGenerator[Any, Any]:
     """Return the iterator that a call of a cached asynchronous generator function gives."""
-    core = operations.core
-    if not core.enabled:
-        async for item in operations.past_the_cache(*arguments[1:]):
-            yield item
-        return
-    call = operations.call_of(*arguments)
-    answer = await core.engine.recall(call, core.tasks)
+    if not operations.core.enabled:
+        source: AsyncGenerator[Any, Any] = operations.past_the_cache(*arguments[1:])
+        return source
+    return _play_async(operations, operations.call_of(*arguments), arguments)
+
+
+async def _play_async(operations: Operations, call: Call, arguments: _Arguments) -> AsyncGenerator[Any, Any]:
+    engine = operations.core.engine
+    answer = await engine.recall(call, operations.core.tasks)
     if answer is not None:
         for item in operations.given(answer).items:
             yield item
         return
-    take = await core.engine.take(call)
-    source: AsyncGenerator[Any, Any] = operations.function(*arguments[1], **arguments[2])
-    items: list[Any] = []
-    talked_to, sent = False, None
+    take = await engine.take(call)
+    tape = _AsyncTape(operations.function(*arguments[1], **arguments[2]), operations.kept)
     try:
-        while True:
+        while await tape.advance():
             try:
-                item = await (source.__anext__() if sent is None else source.asend(sent))
-            except StopAsyncIteration:
-                break
-            items.append(item)
-            sent = yield item
-            talked_to = talked_to or sent is not None
+                sent = yield tape.item
+            except Exception as error:
+                tape.throw(error)
+            else:
+                tape.resume(sent)
     except Exception as error:
-        await _close(source)
-        answer = await take.fail(error, at_once=not items)
+        await tape.close()
+        answer = await take.fail(error, at_once=not tape.items)
         if answer.error is not None:
             raise
         for item in operations.given(answer).items:
             yield item
     except BaseException:  # closed before its end, or cancelled
-        await _close(source)
+        await tape.close()
         await take.drop()
         raise
     else:
-        await (take.drop() if talked_to else take.complete(Recording(tuple(items))))
+        await (take.drop() if tape.talked_to else take.complete(Recording(tuple(tape.items))))
 
 
-async def _close(source: Any) -> None:
-    close: Callable[[], Any] | None = getattr(source, "aclose", None)  # an asynchronous iterator need not have one
-    if close is not None:
-        await close()
+class _AsyncTape:
+    """What `_Tape` is, for asynchronous generators, which have no ``yield from``: the player says what its caller does."""
+
+    def __init__(self, source: Any, kept: Callable[[Any], Any]) -> None:
+        self._source = source
+        self._kept = kept
+        self._step = source.__anext__()
+        self.item: Any = None
+        self.items: list[Any] = []
+        self.talked_to = False
+
+    async def advance(self) -> bool:
+        """Take the next item; false if there is none."""
+        try:
+            self.item = await self._step
+        except StopAsyncIteration:
+            return False
+        self.items.append(self._kept(self.item))
+        return True
+
+    def resume(self, sent: Any) -> None:
+        """Say what the caller has sent, which is ``None`` if it just iterates."""
+        self.talked_to = self.talked_to or sent is not None
+        self._step = self._source.__anext__() if sent is None else self._source.asend(sent)
+
+    def throw(self, error: Exception) -> None:
+        """Say what the caller has thrown."""
+        self.talked_to = True
+        self._step = self._source.athrow(error)
+
+    async def close(self) -> None:
+        """Let the generator know that nobody takes its items any more."""
+        close = getattr(self._source, "aclose", None)  # an asynchronous iterator need not have one
+        if close is not None:
+            await close()

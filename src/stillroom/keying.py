@@ -10,9 +10,11 @@ from ._engine.generations import function_generation
 from .compile import PlainPath, plain_key
 from .errors import ConfigurationError
 from .keys import Template, instances, local_key, shorten, text_of
+from .parameters import Parameters
 from .protocols import Keyspace
 
 __all__ = ["ByArguments", "ByRule", "ByTemplate", "Keying", "rule"]
+
 
 class Keying(Protocol):
     """Makes the keys of one function.
@@ -30,7 +32,7 @@ class Keying(Protocol):
         ...
 
     def plain(self) -> PlainPath:
-        """Return how the plain hit path finds an entry."""
+        """Return how the plain hit path finds an entry; its names begin with the prefix of the function's parameters."""
         ...
 
     def arguments(self, values: tuple[Any, ...]) -> Mapping[str, object]:
@@ -39,29 +41,29 @@ class Keying(Protocol):
 
 
 class _Named:
-    def __init__(self, signature: inspect.Signature) -> None:
-        self.signature = signature
-        self.names = tuple(signature.parameters)
+    def __init__(self, parameters: Parameters) -> None:
+        self.parameters = parameters
 
     def arguments(self, values: tuple[Any, ...]) -> Mapping[str, object]:
-        return dict(zip(self.names, values, strict=True))
+        return dict(zip(self.parameters.names, values, strict=True))
 
 
 class ByArguments(_Named):
     """Keys made of all arguments but those that are ignored.
 
-    An argument for ``self`` stands for itself, not for its address: by value where its class says what its value is, else by a number
-    that is given to each instance and never to another one.
+    An argument for ``self`` stands for itself, not for its address: by value where its class says what its value is, else by a
+    number that is given to each instance and never to another one.
     """
 
     shared = False
 
-    def __init__(self, signature: inspect.Signature, ignore: Sequence[str], name: str, namespace: str) -> None:
-        super().__init__(signature)
-        self._positions = [index for index, one in enumerate(self.names) if one not in ignore]
-        self._ignores = bool(ignore)
-        self._keyed = [self.names[index] for index in self._positions]
-        self._owner = next((one for one in self._keyed[:1] if one in ("self", "cls") and one == self.names[0]), None)
+    def __init__(self, parameters: Parameters, keyed: tuple[str, ...], name: str, namespace: str) -> None:
+        super().__init__(parameters)
+        names = parameters.names
+        self._keyed = keyed
+        self._positions = [names.index(one) for one in keyed]
+        self._ignores = keyed != names
+        self._owner = next((one for one in keyed[:1] if one in ("self", "cls") and one == names[0]), None)
         self.space = Keyspace(namespace, name, self._text, function_generation(name))
 
     def local(self, values: tuple[Any, ...]) -> Hashable:
@@ -72,7 +74,7 @@ class ByArguments(_Named):
         return local_key(self._keyed, values)
 
     def plain(self) -> PlainPath:
-        return plain_key(self.signature.parameters, self._keyed, self._owner, instances.numbers)
+        return plain_key(self.parameters, self._keyed, self._owner, instances.numbers)
 
     def _text(self, local: Any) -> str:
         return shorten(f"({text_of(self._keyed, local, shared=False)})")
@@ -83,8 +85,8 @@ class ByTemplate(_Named):
 
     shared = True
 
-    def __init__(self, signature: inspect.Signature, template: Template, space: Keyspace) -> None:
-        super().__init__(signature)
+    def __init__(self, parameters: Parameters, template: Template, space: Keyspace) -> None:
+        super().__init__(parameters)
         self.space = space
         self._template = template
 
@@ -92,7 +94,9 @@ class ByTemplate(_Named):
         return self._template.render(self.arguments(values))
 
     def plain(self) -> PlainPath:
-        expression, variables = self._template.expression({name: name for name in self.names})
+        expression, variables = self._template.expression(
+            {name: name for name in self.parameters.names}, self.parameters.prefix
+        )
         return PlainPath(expression, variables, shared=True)
 
 
@@ -101,10 +105,10 @@ class ByRule(_Named):
 
     shared = True
 
-    def __init__(self, signature: inspect.Signature, function: Callable[..., Any], space: Keyspace) -> None:
-        super().__init__(signature)
+    def __init__(self, parameters: Parameters, function: Callable[..., Any], space: Keyspace) -> None:
+        super().__init__(parameters)
         self.space = space
-        self._rule = rule(function, signature, "key")
+        self._rule = rule(function, parameters.signature, "key")
 
     def local(self, values: tuple[Any, ...]) -> Hashable:
         name = self._rule(self.arguments(values), {})
@@ -125,7 +129,8 @@ def rule(
 ) -> Callable[[Mapping[str, object], Mapping[str, object]], Any]:
     """Return a function that calls the user's rule with the arguments of a call.
 
-    A rule names the parameters it wants, and gets those. If its parameters bear other names, it is called as the decorated function is.
+    A rule names the parameters it wants, and gets those. If its parameters bear other names, it is called as the decorated
+    function is.
 
     Args:
         function: the user's rule.
@@ -147,7 +152,7 @@ def rule(
     _check_binds(wanted, signature, setting, function, extra)
 
     def as_called(arguments: Mapping[str, object], more: Mapping[str, object]) -> Any:
-        bound = inspect.BoundArguments(signature, dict(arguments))  # type: ignore[arg-type]
+        bound = inspect.BoundArguments(signature, dict(arguments))
         return function(*bound.args, **bound.kwargs, **{name: more[name] for name in extra})
 
     return as_called

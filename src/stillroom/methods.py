@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable
 from functools import update_wrapper
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -43,8 +44,7 @@ class BoundFunction:
 
     @property
     def __signature__(self) -> inspect.Signature:
-        signature = inspect.signature(self.__func__)
-        return signature.replace(parameters=list(signature.parameters.values())[1:])
+        return inspect.signature(MethodType(self.__func__, self.__self__))
 
     def invalidate(self, /, *args: Any, **kwargs: Any) -> Any:
         """Forget the result for these arguments."""

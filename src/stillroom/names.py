@@ -7,6 +7,7 @@ verb asks.
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
@@ -17,12 +18,13 @@ from ._engine.call import Answer, Call, Source
 from ._engine.generations import tag_generation
 from ._engine.verdict import is_fresh, made
 from ._runtime.runtime import Runtime
+from .durations import Duration, seconds
 from .entry import MISSING, Entry, Missing
 from .errors import ConfigurationError
-from .keys import shorten
-from .observe.events import CallAnswered, Invalidated, Outcome
+from .keys import is_shortened, shorten
+from .observe.outcome import Outcome
 from .policy import Policy
-from .protocols import Key, Lookup
+from .protocols import Key, Keyspace, Lookup
 
 if TYPE_CHECKING:
     from .core import Core
@@ -35,97 +37,99 @@ class Names:
 
     Args:
         core: the cache's parts.
-        policy: returns the policy for a ttl.
+        ttl: how long values are fresh for which no other ttl is given.
     """
 
-    def __init__(self, core: Core, policy: Callable[[Any], Policy]) -> None:
+    def __init__(self, core: Core, ttl: Duration | None) -> None:
         self._core = core
-        self._policy = policy
+        self._default = self._policy_of(ttl)
 
     async def get(self, name: str, default: Any) -> Any:
-        found = await self.get_many([name])
-        return found.get(name, default)
+        (entry,) = await self._read([self._key(name)])
+        return default if entry is MISSING else self._out(entry.value)
 
     async def get_many(self, names: Iterable[str]) -> dict[str, Any]:
         """Return the values of those names that there are."""
-        asked = list(dict.fromkeys(names))
-        entries = await self._read([self._key(name) for name in asked])
-        return {name: self._out(entry.value) for name, entry in zip(asked, entries, strict=True) if entry is not MISSING}
+        keys = self._keys(names)
+        entries = await self._read(list(keys.values()))
+        return {name: self._out(entry.value) for name, entry in zip(keys, entries, strict=True) if entry is not MISSING}
 
-    async def set_many(self, values: Mapping[str, Any], ttl: Any, tags: Sequence[str]) -> None:
-        for name, value in values.items():
-            await self.set(name, value, ttl, tags)
+    async def set_many(self, values: Mapping[str, Any], ttl: Duration | Missing | None, tags: Sequence[str]) -> None:
+        if not isinstance(values, Mapping):
+            raise ConfigurationError(
+                f"values must be a mapping of names to values, not {values!r}", setting="values", given=values
+            )
+        policy, generations = self._policy(ttl), _generations(tags)
+        for name, key in self._keys(values).items():  # all of them checked before the first is stored
+            await self._write(Lookup(key, generations), values[name], policy)
 
-    async def set(self, name: str, value: Any, ttl: Any, tags: Sequence[str], *, if_absent: bool = False) -> bool:
-        if not self._core.enabled:
-            return False
-        lookup = Lookup(self._key(name), _generations(tags))
-        stored = await self._core.store.write(lookup, self._entry(value, self._policy(ttl)), if_absent=if_absent)
-        if stored:
-            self._core.flights.drop(lookup.key)
-        return stored
+    async def set(self, name: str, value: Any, ttl: Duration | Missing | None, tags: Sequence[str], *, if_absent: bool = False) -> bool:
+        return await self._write(Lookup(self._key(name), _generations(tags)), value, self._policy(ttl), if_absent=if_absent)
 
     async def delete_many(self, names: Iterable[str]) -> int:
-        return await self._core.forget([self._key(name) for name in dict.fromkeys(names)])
+        return await self._delete(list(self._keys(names).values()))
+
+    async def delete_matching(self, pattern: str) -> int:
+        return await self._delete([Key(self._space, name) for name in await self._matching(pattern)])
 
     async def left(self, name: str, default: Any) -> Any:
         """Return for how many more seconds a value is fresh, ``inf`` if it has no end."""
         (entry,) = await self._read([self._key(name)])
         return default if entry is MISSING else entry.fresh_until - self._core.clock.now()
 
-    async def touch(self, name: str, ttl: Any) -> bool:
+    async def touch(self, name: str, ttl: Duration | Missing | None) -> bool:
+        key, entry = self._key(name), self._entry(None, self._policy(ttl))
         if not self._core.enabled:
             return False
-        key = self._key(name)
-        entry = self._entry(None, self._policy(ttl))
         touched = await self._core.store.touch(key, entry.fresh_until, entry.expires_at)
         self._core.flights.drop(key)
         return touched
 
-    async def incr(self, name: str, amount: int, ttl: Any) -> int:
+    async def incr(self, name: str, amount: int, ttl: Duration | Missing | None) -> int:
         if isinstance(amount, bool) or not isinstance(amount, int):
             raise ConfigurationError(f"amount must be a whole number, not {amount!r}", setting="amount", given=amount)
-        key = self._key(name)
-        value = await self._core.store.increment(Lookup(key), amount, self._entry(amount, self._policy(ttl)))
+        key, initial = self._key(name), self._entry(amount, self._policy(ttl))
+        if not self._core.enabled:
+            await self._core.forget([key])
+            return amount
+        value = await self._core.store.increment(Lookup(key), amount, initial)
         self._core.flights.drop(key)
         return value
 
     async def matching(self, pattern: str) -> list[str]:
         """Return the names that a pattern of ``*``, ``?`` and ``[...]`` matches."""
-        if not isinstance(pattern, str):
-            raise ConfigurationError(
-                f'pattern must be a text such as "user:*", not {pattern!r}', setting="pattern", given=pattern
-            )
-        matches = re.compile(translate(pattern)).match
-        names = await self._core.store.names(self._core.names(self._core.namespace)) if self._core.enabled else []
-        return [name for name in names if matches(name)]
+        names = await self._matching(pattern)
+        return names if self._core.enabled else []
 
     async def get_or_load(
-        self, name: str, load: Callable[[], Any], ttl: Any, tags: Sequence[str], runtime: Runtime
+        self, name: str, load: Callable[[], Any], ttl: Duration | Missing | None, tags: Sequence[str], runtime: Runtime
     ) -> Answer:
-        if not callable(load):
-            raise ConfigurationError(f"load must be callable without arguments, not {load!r}", setting="load", given=load)
-        key = self._key(name)
+        _check_load(load, runtime)
+        key, policy = self._key(name), self._policy(ttl)
         if not self._core.enabled:
             return await self._bypass(key, load, runtime)
-        source = Source("get_or_load", self._policy(ttl), self._core.ledger, awaits=not runtime.blocking)
+        source = Source("get_or_load", policy, self._core.ledger, awaits=not runtime.blocking)
         run = load if runtime.blocking else _awaiting(load)
         call = Call(source, Lookup(key, _generations(tags)), run, lambda: {"name": name})
         return await self._core.engine.fetch(call, runtime)
 
     async def clear(self) -> None:
         await self._core.store.invalidate(everything=True)
-        self._tell(Invalidated(everything=True))
+        if self._core.hub.has_listeners:
+            self._core.hub.announcer.invalidated(everything=True)
 
     async def invalidate(self, tags: Sequence[str], namespace: str | None) -> None:
         if not tags and namespace is None:
             raise ConfigurationError(
                 "invalidate needs tags= or namespace=; clear() forgets everything, delete() a single name", setting="tags"
             )
-        if namespace is not None and not isinstance(namespace, str):
-            raise ConfigurationError(f"namespace must be a text, not {namespace!r}", setting="namespace", given=namespace)
+        if namespace is not None and (not isinstance(namespace, str) or not namespace):
+            raise ConfigurationError(
+                f"namespace must be a text that is not empty, not {namespace!r}", setting="namespace", given=namespace
+            )
         await self._core.store.invalidate(names=_generations(tags), namespaces=() if namespace is None else (namespace,))
-        self._tell(Invalidated(tags=tuple(tags), namespace=namespace))
+        if self._core.hub.has_listeners:
+            self._core.hub.announcer.invalidated(tags=tuple(tags), namespace=namespace)
 
     async def _read(self, keys: list[Key]) -> list[Entry[Any] | Missing]:
         if not self._core.enabled:
@@ -137,7 +141,7 @@ class Names:
     async def _bypass(self, key: Key, load: Callable[[], Any], runtime: Runtime) -> Answer:
         self._core.ledger.count(Outcome.BYPASS)
         if self._core.hub.hears_calls:
-            self._core.hub.answered(CallAnswered(key.text, "get_or_load", Outcome.BYPASS, self._core.store.name, None))
+            self._core.hub.announcer.call_answered(key.text, "get_or_load", Outcome.BYPASS, self._core.store.name, None)
         try:
             value = load() if runtime.blocking else await _awaiting(load)()
         except Exception as error:
@@ -147,19 +151,52 @@ class Names:
     def _entry(self, value: Any, policy: Policy) -> Entry[Any]:
         ttl = policy.ttl
         assert isinstance(ttl, float)  # verbs take no rules
-        return made(self._out(value), policy, ttl, self._core.clock.now(), 0.0, (), self._core.draw())
+        return made(self._out(value), policy, ttl, self._core.clock.now(), 0.0, (), 1.0)  # without jitter, nothing is drawn
 
     def _out(self, value: Any) -> Any:
         return deepcopy(value) if self._core.copies else value
 
+    def _policy(self, ttl: Duration | Missing | None) -> Policy:
+        return self._default if ttl is MISSING else self._policy_of(ttl)
+
+    def _policy_of(self, ttl: Duration | None) -> Policy:
+        return Policy(ttl=math.inf if ttl is None else seconds(ttl, "ttl"), copy=self._core.copies)
+
+    @property
+    def _space(self) -> Keyspace:
+        return self._core.names(self._core.namespace)
+
     def _key(self, name: str) -> Key:
         if not isinstance(name, str) or not name:
             raise ConfigurationError(f"key must be a text that is not empty, not {name!r}", setting="key", given=name)
-        return Key(self._core.names(self._core.namespace), shorten(name))
+        return Key(self._space, name if is_shortened(name) else shorten(name))
 
-    def _tell(self, event: Invalidated) -> None:
-        if self._core.hub.wants(Invalidated):
-            self._core.hub.emit(event)
+    def _keys(self, names: Iterable[str]) -> dict[str, Key]:
+        if isinstance(names, (str, bytes)) or not isinstance(names, Iterable):
+            raise ConfigurationError(f'keys must be several, such as ["a", "b"], not {names!r}', setting="keys", given=names)
+        return dict([(name, self._key(name)) for name in names])  # noqa: C404 - names are hashed after they were checked
+
+    async def _matching(self, pattern: str) -> list[str]:
+        if not isinstance(pattern, str):
+            raise ConfigurationError(
+                f'pattern must be a text such as "user:*", not {pattern!r}', setting="pattern", given=pattern
+            )
+        matches = re.compile(translate(pattern)).match
+        return [name for name in await self._core.store.names(self._space) if matches(name)]
+
+    async def _delete(self, keys: list[Key]) -> int:
+        found = await self._core.forget(keys) if keys else 0
+        return found if self._core.enabled else 0
+
+    async def _write(self, lookup: Lookup, value: Any, policy: Policy, *, if_absent: bool = False) -> bool:
+        if not self._core.enabled:
+            if not if_absent:  # what this would replace is out of date
+                await self._core.forget([lookup.key])
+            return False
+        stored = await self._core.store.write(lookup, self._entry(value, policy), if_absent=if_absent)
+        if stored:
+            self._core.flights.drop(lookup.key)
+        return stored
 
 
 def _generations(tags: Sequence[str]) -> tuple[str, ...]:
@@ -176,3 +213,12 @@ def _awaiting(load: Callable[[], Any]) -> Callable[[], Any]:
         return await value if inspect.isawaitable(value) else value
 
     return run
+
+
+def _check_load(load: Callable[[], Any], runtime: Runtime) -> None:
+    if not callable(load):
+        raise ConfigurationError(f"load must be callable without arguments, not {load!r}", setting="load", given=load)
+    if runtime.blocking and inspect.iscoroutinefunction(load):
+        raise ConfigurationError(
+            f"load must not be a coroutine function such as {load!r}; aget_or_load awaits it", setting="load", given=load
+        )

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, TypeAlias, cast
 from .durations import Duration, seconds
 from .errors import ConfigurationError
 
-__all__ = ["LoadLock", "Policy", "RefreshAhead", "StoreIf", "Ttl"]
+__all__ = ["LoadLock", "Policy", "RefreshAhead", "StoreIf", "Ttl", "flag"]
 
 Ttl: TypeAlias = "Duration | Callable[..., Duration | None] | None"
 """How long a value is fresh: a duration, ``None`` (until invalidated), or a callable of the arguments that returns one of these."""
@@ -115,7 +115,7 @@ class Policy:
             errors=_error_types(errors, "errors") if errors is not None else (Exception,),
             retry_after=_optional(retry_after, "retry_after") or DEFAULT_RETRY_AFTER,
             refresh_ahead=_refresh_ahead(refresh_ahead),
-            keep_warm=_flag(keep_warm, "keep_warm"),
+            keep_warm=flag(keep_warm, "keep_warm"),
             idle_after=_optional(idle_after, "idle_after"),
             max_hits=_count(max_hits, "max_hits"),
             refresh_after_hits=_count(refresh_after_hits, "refresh_after_hits"),
@@ -124,45 +124,37 @@ class Policy:
             store_if=_store_if(store_if),
             cache_errors=_cache_errors(cache_errors),
             shares_loads=_lock(lock),
-            copy=_flag(copy, "copy"),
+            copy=flag(copy, "copy"),
         )
-        needs = _Needs(policy, errors=errors is not None, retry_after=retry_after is not None)
-        needs.check()
+        _check_needs(policy, errors=errors is not None, retry_after=retry_after is not None)
         return policy
 
 
-@dataclass(frozen=True, slots=True)
-class _Needs:
-    """Which settings make sense only beside others."""
+def _check_needs(policy: Policy, *, errors: bool, retry_after: bool) -> None:
+    """Check that settings that make sense only beside others are not alone."""
 
-    policy: Policy
-    errors: bool
-    retry_after: bool
-
-    def check(self) -> None:
-        policy = self.policy
-        if policy.ttl == math.inf:
-            for setting in ("stale_while_revalidate", "stale_if_error", "refresh_ahead", "keep_warm", "jitter"):
-                self._require(not getattr(policy, setting), setting, "a ttl: a value without one never ends")
-        self._require(not self.errors or bool(policy.stale_if_error), "errors", "stale_if_error")
-        self._require(
-            not self.retry_after or bool(policy.grace) or policy.keep_warm,
-            "retry_after",
-            "stale_if_error, stale_while_revalidate or keep_warm",
-        )
-        self._require(policy.idle_after is None or policy.keep_warm, "idle_after", "keep_warm=True")
-        self._require(
-            policy.soft_timeout is None or bool(policy.stale_if_error),
-            "soft_timeout",
-            "stale_if_error: it says how old the value may be that is served instead",
-        )
-        if policy.refresh_after_hits is not None:
-            enough = policy.max_hits is not None and policy.refresh_after_hits < policy.max_hits
-            self._require(enough, "refresh_after_hits", "a larger max_hits")
-
-    def _require(self, holds: bool, setting: str, needed: str) -> None:
+    def require(holds: bool, setting: str, needed: str) -> None:
         if not holds:
-            raise ConfigurationError(f"{setting} needs {needed}", setting=setting, given=getattr(self.policy, setting))
+            raise ConfigurationError(f"{setting} needs {needed}", setting=setting, given=getattr(policy, setting))
+
+    if policy.ttl == math.inf:
+        for setting in ("stale_while_revalidate", "stale_if_error", "refresh_ahead", "keep_warm", "jitter"):
+            require(not getattr(policy, setting), setting, "a ttl: a value without one never ends")
+    require(not errors or bool(policy.stale_if_error), "errors", "stale_if_error")
+    require(
+        not retry_after or bool(policy.grace) or policy.keep_warm,
+        "retry_after",
+        "stale_if_error, stale_while_revalidate or keep_warm",
+    )
+    require(policy.idle_after is None or policy.keep_warm, "idle_after", "keep_warm=True")
+    require(
+        policy.soft_timeout is None or bool(policy.stale_if_error),
+        "soft_timeout",
+        "stale_if_error: it says how old the value may be that is served instead",
+    )
+    if policy.refresh_after_hits is not None:
+        enough = policy.max_hits is not None and policy.refresh_after_hits < policy.max_hits
+        require(enough, "refresh_after_hits", "a larger max_hits")
 
 
 def _ttl(given: Duration | TtlRule | None) -> float | TtlRule:
@@ -175,7 +167,12 @@ def _optional(given: Duration | None, setting: str) -> float | None:
     return None if given is None else seconds(given, setting)
 
 
-def _flag(given: bool, setting: str) -> bool:
+def flag(given: bool, setting: str) -> bool:
+    """Return a setting that is either on or off.
+
+    Raises:
+        ConfigurationError: it is neither.
+    """
     if not isinstance(given, bool):
         raise ConfigurationError(f"{setting} must be True or False, not {given!r}", setting=setting, given=given)
     return given

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 from .errors import ConfigurationError
 from .protocols import Clock, Store
@@ -23,12 +22,12 @@ def open_store(url: str | Store, clock: Clock, options: Mapping[str, Any]) -> St
     """
     if not isinstance(url, str):
         return _given(url, options)
-    parts = urlsplit(url)
-    if parts.scheme != "memory" or parts.netloc or parts.path:
+    place, _, query = url.partition("?")
+    if place.lower() != "memory://":
         raise ConfigurationError(
             f'url must be like "memory://" or "memory://?max_entries=10000", not {url!r}', setting="url", given=url
         )
-    settings = {**dict(_option(name, text) for name, text in parse_qsl(parts.query, keep_blank_values=True)), **options}
+    settings = {**_settings(query), **options}
     unknown = sorted(settings.keys() - {*_WHOLE_NUMBERS, "weigher"})
     if unknown:
         raise ConfigurationError(
@@ -43,8 +42,18 @@ def _given(store: Store, options: Mapping[str, Any]) -> Store:
     if not isinstance(store, Store):
         raise ConfigurationError(f"url must be a text or a store, not {store!r}", setting="url", given=store)
     if options:
-        raise ConfigurationError(f"{next(iter(options))} has no effect beside a store that is made already", setting="url", given=store)
+        raise ConfigurationError(
+            f"{next(iter(options))} has no effect beside a store that is made already", setting="url", given=store
+        )
     return store
+
+
+def _settings(query: str) -> dict[str, object]:
+    if not query:
+        return {}
+    from urllib.parse import parse_qsl  # only now: the cache that is there without any set-up has no options
+
+    return dict(_option(name, text) for name, text in parse_qsl(query, keep_blank_values=True))
 
 
 def _option(name: str, text: str) -> tuple[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ._engine.call import Answer
 from ._runtime.runtime import drive
@@ -83,18 +83,34 @@ class Verbs:
         value: T = self._core.given(answer)
         return value
 
+    @overload
     async def aget_or_load(
         self,
         key: str,
-        load: Callable[[], Awaitable[T]] | Callable[[], T],
+        load: Callable[[], Awaitable[T]],
         ttl: Duration | Missing | None = MISSING,
         *,
         tags: Sequence[str] = (),
-    ) -> T:
+    ) -> T: ...
+    @overload
+    async def aget_or_load(
+        self,
+        key: str,
+        load: Callable[[], T],
+        ttl: Duration | Missing | None = MISSING,
+        *,
+        tags: Sequence[str] = (),
+    ) -> T: ...
+    async def aget_or_load(
+        self,
+        key: str,
+        load: Callable[[], Any],
+        ttl: Duration | Missing | None = MISSING,
+        *,
+        tags: Sequence[str] = (),
+    ) -> Any:
         """Do what `get_or_load` does; the load may be a coroutine function."""
-        answer: Answer = await self._names.get_or_load(key, load, ttl, texts(tags, "tags"), self._core.tasks)
-        value: T = self._core.given(answer)
-        return value
+        return self._core.given(await self._names.get_or_load(key, load, ttl, texts(tags, "tags"), self._core.tasks))
 
     def delete(self, key: str) -> bool:
         """Forget a name, and tell whether it had a value. A load of it that is in progress no longer counts."""
@@ -114,14 +130,11 @@ class Verbs:
 
     def delete_match(self, pattern: str) -> int:
         """Forget all names that a pattern of ``*``, ``?`` and ``[...]`` matches, and return how many there were."""
-        return drive(self._delete_match(pattern))
+        return drive(self._names.delete_matching(pattern))
 
     async def adelete_match(self, pattern: str) -> int:
         """Do what `delete_match` does."""
-        return await self._delete_match(pattern)
-
-    async def _delete_match(self, pattern: str) -> int:
-        return await self._names.delete_many(await self._names.matching(pattern))
+        return await self._names.delete_matching(pattern)
 
     def scan(self, pattern: str = "*") -> Iterator[str]:
         """Go through the names that a pattern matches, in no particular order."""

@@ -11,28 +11,28 @@ warnings.simplefilter("ignore", DeprecationWarning)  # from Python 3.12 on, of f
 from stillroom import Cache
 from stillroom.stores.memory import MemoryStore
 from stillroom.testing import ChaosStore, FakeClock
-faulthandler.dump_traceback_later({patience}, exit=True)
+# Whoever hangs shows where and dies: this process, and each child, which does not inherit the alarm.
+faulthandler.register(signal.SIGALRM, all_threads=True, chain=True)
+signal.alarm({patience})
 
 def in_child(work, patience=5):
-    \"\"\"Fork; in the child, do the work and exit. Return the child's exit code, or -9 if it hangs.\"\"\"
+    \"\"\"Fork; in the child, do the work and exit. Return the child's exit code, negative if a signal ended it.\"\"\"
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
-            faulthandler.cancel_dump_traceback_later()
-            faulthandler.dump_traceback_later(patience, exit=True)
+            signal.alarm(patience)
             work()
             code = 0
         except BaseException:
             sys.excepthook(*sys.exc_info())
         finally:
-            sys.stderr.flush()
             os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 """
 
 
-def run_apart(code: str, *, patience: float = 10) -> None:
+def run_apart(code: str, *, patience: int = 10) -> None:
     """Run code; fail if it raises, complains on its standard error, or takes longer than so many seconds."""
     source = PRELUDE.format(patience=patience) + code
     done = subprocess.run(

@@ -63,7 +63,6 @@ def everything(known=None):
     assert not any(thread.is_alive() for thread in threads)
     cache(ttl=5)(lambda: 1)()
     f.invalidate("c1"), cache.invalidate(tags=["all"]), cache.stats(), cache.clear(), f("c1")
-    assert not len(cache._core.flights) or True
 """
 
 stores = pytest.mark.parametrize("store", ["", "ChaosStore(MemoryStore())"], ids=["plain", "engine"])
@@ -75,8 +74,9 @@ def test_a_child_works_while_the_parents_locks_are_hot(store: str) -> None:
     run_apart(
         CHILD.format(store=store)
         + """
-sys.setswitchinterval(1e-5)
+everything()  # so that no module is being imported at the moment of a fork
 f("known")
+sys.setswitchinterval(1e-5)
 stop = False
 def heat(number):
     k = 0
@@ -90,13 +90,13 @@ def heat(number):
 
 threads = [threading.Thread(target=heat, args=(number,), daemon=True) for number in range(3)]
 [thread.start() for thread in threads]
-assert [in_child(lambda: everything("known") if k == 0 else everything()) for k in range(8)] == [0] * 8
+assert [in_child(lambda: everything("known") if k == 0 else everything()) for k in range(5)] == [0] * 5
 stop = True
 [thread.join(5) for thread in threads]
 assert not any(thread.is_alive() for thread in threads)
 everything()
 """,
-        patience=25,
+        patience=20,
     )
 
 
@@ -106,7 +106,6 @@ def test_a_child_finds_every_lock_free() -> None:
         CHILD.format(store="")
         + """
 import types
-from stillroom.keys import encode as _; import stillroom.keys.encode as encode
 from stillroom._runtime import clock
 lock_types = (type(threading.Lock()), type(threading.RLock()))
 found, seen = {}, set()
@@ -134,7 +133,7 @@ def search(thing, path, depth=0):
                 search(getattr(thing, name), f"{path}.{name}", depth + 1)
 
 f("known"), warm("p"), asyncio.run(a("p"))
-search(cache._core, "core"), search(vars(clock)["_wakeups"], "wakeups"), search(vars(encode)["_registry"], "registry")
+search(cache._core, "core"), search(vars(clock)["_wakeups"], "wakeups")
 assert len(found) >= 4, found
 hanging = []
 for path, lock in found.items():
@@ -146,19 +145,12 @@ for path, lock in found.items():
     thread = threading.Thread(target=hold, daemon=True)
     thread.start()
     assert held.wait(5)
-    def child():
-        assert lock.acquire(timeout=1), "not free"
-        lock.release()
-        everything()
-    with contextlib.redirect_stderr(None):
-        if in_child(child, patience=4):
-            hanging.append(path)
+    if in_child(everything, patience=4):
+        hanging.append(path)
     thread.join(5)
-# Threads of the parent that hold a lock which is made anew in the child may leave the old one locked.
-hanging = [path for path in hanging if "_wanted" not in path and "_changed" not in path]
 assert not hanging, hanging
 """,
-        patience=25,
+        patience=20,
     )
 
 
@@ -223,7 +215,7 @@ result = forking(1)
 if os.getpid() != parent:
     code = 1
     try:
-        faulthandler.dump_traceback_later(5, exit=True)
+        signal.alarm(5)
         assert result[1] == os.getpid() != parent
         assert forking(1)[1] == os.getpid()
         everything()

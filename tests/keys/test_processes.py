@@ -7,7 +7,7 @@ import sys
 PROGRAM = """
 from dataclasses import dataclass
 from enum import Enum
-from stillroom.keys import Parameters, Template, encode, local_key, shorten, text_of
+from stillroom.keys import Template, encode, local_key, shorten, text_of
 
 class Colour(Enum):
     RED = 1

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..entry import Entry
-from ..observe.events import Outcome
+from ..observe.outcome import Outcome
 from ..observe.stats import Ledger
 from ..policy import Policy
 from ..protocols import Key, Lookup
@@ -20,7 +19,6 @@ from ..protocols import Key, Lookup
 __all__ = ["Answer", "Call", "Purpose", "Source", "served"]
 
 
-@dataclass(slots=True, eq=False)
 class Source:
     """Where values come from: one decorated function, or the loads given to ``get_or_load``.
 
@@ -29,12 +27,19 @@ class Source:
         policy: its freshness rules.
         ledger: its counts.
         awaits: whether a load must be awaited.
+        shown: turns what a load returned into the value that users know.
     """
 
-    name: str
-    policy: Policy
-    ledger: Ledger
-    awaits: bool
+    __slots__ = ("awaits", "ledger", "name", "policy", "shown")
+
+    def __init__(
+        self, name: str, policy: Policy, ledger: Ledger, awaits: bool, shown: Callable[[Any], Any] = lambda value: value
+    ) -> None:
+        self.name = name
+        self.policy = policy
+        self.ledger = ledger
+        self.awaits = awaits
+        self.shown = shown
 
 
 class Call:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..entry import MISSING
-from ..observe.events import Outcome
+from ..observe.outcome import Outcome
 from .call import Answer, Call, Purpose, served
 from .loading import LOST, Loader, Look
 from .take import Take

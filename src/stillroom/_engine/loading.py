@@ -6,13 +6,12 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from copy import deepcopy
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from .._runtime.flights import LOADING, Flight, Flights
 from ..durations import seconds
 from ..entry import MISSING, Entry, Generations, Missing
-from ..observe.events import Outcome
+from ..observe.outcome import Outcome
 from ..protocols import Reading
 from .call import Answer, Call, Purpose, served
 from .take import Take
@@ -113,8 +112,8 @@ class Loader:
         reason = None if type(value) in _LASTING else _one_shot(value)
         if reason is not None:
             self.reporter.result_refused(call, reason)
-        elif policy.store_if is None or policy.store_if(value):
-            ttl = policy.ttl if isinstance(policy.ttl, float) else ttl_of(policy, call.arguments, value)
+        elif policy.store_if is None or policy.store_if(call.source.shown(value)):
+            ttl = policy.ttl if isinstance(policy.ttl, float) else ttl_of(policy, call.arguments, call.source.shown(value))
             if ttl > 0:
                 kept = deepcopy(value) if policy.copy else value
                 draw = self._draw() if policy.jitter else 1.0
@@ -124,18 +123,27 @@ class Loader:
         return entry, Answer(value, None, Outcome.MISS, None if entry is None else entry.fresh_until, reason is not None)
 
     def failed(
-        self, call: Call, error: Exception, began: float, lease: Lease | None, behind: bool
+        self, call: Call, error: Exception, began: float, lease: Lease | None, *, behind: bool, at_once: bool = True
     ) -> tuple[Entry[Any] | None, Answer]:
-        """Return the entry to store after a load that raised, if any, and the answer."""
+        """Return the entry to store after a load that raised, if any, and the answer.
+
+        Args:
+            call: what was loaded.
+            error: what it raised.
+            began: when it began.
+            lease: what it ran under.
+            behind: nobody waited for it in particular.
+            at_once: it raised before anything of its value had reached a caller.
+        """
         policy, now = call.source.policy, self.now()
         call.source.ledger.load_seconds += now - began
         known = lease.reading.entry if lease is not None else MISSING
-        rescued = isinstance(error, policy.errors) and rescues(known, policy, now)
+        rescued = at_once and isinstance(error, policy.errors) and rescues(known, policy, now)
         self.reporter.load_failed(call, error, rescued=rescued, behind=behind)
         if known is not MISSING and (rescued or behind):
             spared = put_off(known, policy, now, rescued and not behind)
             return spared, served(known, Outcome.STALE) if rescued else _raised(error)
-        length = remembered_for(error, policy)
+        length = remembered_for(error, policy) if at_once else None
         if length is None:
             return None, _raised(error)
         entry = Entry[Any](error, now, now + length, now + length, now - began, _generations(lease), is_error=True)
@@ -169,6 +177,8 @@ def ttl_of(policy: Policy, arguments: Callable[[], Mapping[str, object]], value:
     ttl = policy.ttl(arguments(), {"value": value})
     if ttl is None:
         return math.inf
+    from datetime import timedelta  # only now: few functions have a rule for their ttl
+
     length = ttl.total_seconds() if isinstance(ttl, timedelta) else ttl
     return 0.0 if isinstance(length, (int, float)) and length <= 0 else seconds(length, "ttl")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..observe.events import Outcome
+from ..observe.outcome import Outcome
 from .call import Answer, Call
 
 if TYPE_CHECKING:
@@ -37,9 +37,7 @@ class Take:
 
     async def fail(self, error: Exception, *, at_once: bool) -> Answer:
         """Say that the generator raised; what it raised before its first item may be rescued or remembered."""
-        entry, answer = self._loader.failed(self._call, error, self._began, self._lease, behind=False)
-        if not at_once:
-            entry, answer = None, Answer(None, error, Outcome.ERROR)
+        entry, answer = self._loader.failed(self._call, error, self._began, self._lease, behind=False, at_once=at_once)
         await self._settle(entry)
         self._report(answer)
         return answer

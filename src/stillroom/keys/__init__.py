@@ -10,15 +10,14 @@ A call has two keys, and both answer one question: are the arguments of two call
 Local keys are equal exactly if their texts are, so it never matters which of the two a store goes by. What cannot be told apart
 reliably is refused with `stillroom.errors.UncacheableArgument`; nothing here falls back on ``repr``, ``hash`` or an address.
 
-`Parameters` binds a call's arguments to the names that keys are made of. `Instances` numbers what a method is called on, where
-that is not a value itself.
+`Instances` numbers what a method is called on, where that is not a value itself.
 """
 
-from .digest import digest, shorten
+from .digest import digest, is_shortened, shorten
 from .encode import encode, has_value_identity, register_key_type
 from .instances import InstanceNumber, Instances, instances
 from .local import ENCODED, FLAT, INSTANCE, LocalKey, local_key, text_of
-from .signature import Parameters
+from .refusals import alternatives
 from .template import Template
 
 __all__ = [
@@ -28,12 +27,13 @@ __all__ = [
     "InstanceNumber",
     "Instances",
     "LocalKey",
-    "Parameters",
     "Template",
+    "alternatives",
     "digest",
     "encode",
     "has_value_identity",
     "instances",
+    "is_shortened",
     "local_key",
     "register_key_type",
     "shorten",

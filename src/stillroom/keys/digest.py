@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
-
-__all__ = ["LONGEST", "digest", "shorten"]
+__all__ = ["LONGEST", "digest", "is_shortened", "shorten"]
 
 LONGEST = 200
 """How many characters a key may have before it is shortened."""
@@ -14,9 +12,16 @@ _KEPT = LONGEST - 32  # the "~" and the digest then make LONGEST + 1 characters:
 
 def digest(text: str) -> str:
     """Return the 32 hexadecimal digits that stand for a text."""
+    from hashlib import blake2b  # only now: it loads OpenSSL, and few keys are so long
+
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def shorten(text: str) -> str:
     """Return a text of up to 200 characters as it is, and a longer one as its beginning, ``~`` and its digest."""
     return text if len(text) <= LONGEST else f"{text[:_KEPT]}~{digest(text)}"
+
+
+def is_shortened(text: str) -> bool:
+    """Tell whether a text looks like one that `shorten` has made of a longer one."""
+    return len(text) == LONGEST + 1 and text[_KEPT] == "~" and not text[_KEPT + 1 :].strip("0123456789abcdef")

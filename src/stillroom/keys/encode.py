@@ -30,6 +30,16 @@ T = TypeVar("T")
 _BUILT_IN: dict[type[Any], Encoder] = scalars.ENCODERS | containers.ENCODERS | names.ENCODERS
 
 
+def _join_late(kind: type[Any]) -> Encoder | None:
+    """Return the encoder of a type of the standard library whose module was not imported for its sake."""
+    # Whoever has a value of the type has imported its module. Other types may claim the name, but it does not lead to them.
+    encoder = scalars.LATE_ENCODERS.get(f"{kind.__module__}.{kind.__qualname__}")
+    if encoder is None or not names.is_named(kind):
+        return None
+    _BUILT_IN[kind] = encoder
+    return encoder
+
+
 def encode(value: object, parameter: str) -> str:
     """Return the text of a value: the same for equal values of the same type, different for all others.
 
@@ -69,13 +79,18 @@ def register_key_type(type: type[T], function: Callable[[T], object]) -> None:
     _registry.add(type, function)
 
 
+def is_built_in(kind: type[Any]) -> bool:
+    """Tell whether a type is one that stillroom knows by itself, apart from records."""
+    return kind in _BUILT_IN or _join_late(kind) is not None
+
+
 def has_value_identity(kind: type[Any]) -> bool:
     """Tell whether a type's instances are told apart by value when they are ``self``; all others are told apart one by one.
 
     These are registered types, enums, named tuples and hashable records such as frozen dataclasses, unless no name leads to
     them.
     """
-    if kind in _BUILT_IN or _registry.knows(kind):
+    if is_built_in(kind) or _registry.knows(kind):
         return True
     return is_value_record(kind) and names.is_named(kind)
 
@@ -104,7 +119,7 @@ class _Registry:
 
     def _find(self, kind: type[Any]) -> Encoder:
         found = self._found  # what is found now must not outlive a registration that happens meanwhile
-        encoder = self._by_function(kind) or encoder_of_record(kind)
+        encoder = _join_late(kind) or self._by_function(kind) or encoder_of_record(kind)
         if encoder is None and issubclass(kind, type):
             encoder = names.encode_named
         if encoder is None:
@@ -127,7 +142,7 @@ class _Registry:
 def _checked(kind: type[Any], function: Callable[[Any], object]) -> str:
     if not isinstance(kind, type):
         raise ConfigurationError(f"type must be a class, not {kind!r}", setting="type", given=kind)
-    if kind in _BUILT_IN or kind is object:
+    if is_built_in(kind) or kind is object:
         raise ConfigurationError(
             f"type must be a class of your own or of a library: what {kind.__name__} means in keys is fixed",
             setting="type",

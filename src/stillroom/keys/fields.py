@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from stillroom.errors import ConfigurationError, UncacheableArgument
 
@@ -14,8 +13,7 @@ from .refusals import alternatives
 __all__ = ["Field", "Piece", "parse"]
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """A field of a template.
 
     Attributes:
@@ -53,8 +51,7 @@ class Field:
         return UncacheableArgument(message, parameter=self.path, type=kind)
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """A step from a value into it.
 
     Attributes:
@@ -76,9 +73,10 @@ class Step:
 Piece: TypeAlias = "str | Field"
 """A part of a template: literal text or a field."""
 
-_PIECE = re.compile(r"(?P<text>[^{}]+|\{\{|\}\})|\{(?P<field>[^{}]*)\}|(?P<stray>[{}])")
-_FIELD = re.compile(r"(?P<root>[^\W\d]\w*)(?P<steps>(?:\.[^\W\d]\w*|\[[^\[\]]+\])*)(?:!(?P<conversion>\w*))?")
-_STEP = re.compile(r"\.(\w+)|\[([^\[\]]+)\]")
+# Left to `re` to compile when the first template is read: most programs have none.
+_PIECE = r"(?P<text>[^{}]+|\{\{|\}\})|\{(?P<field>[^{}]*)\}|(?P<stray>[{}])"
+_FIELD = r"(?P<root>[^\W\d]\w*)(?P<steps>(?:\.[^\W\d]\w*|\[[^\[\]]+\])*)(?:!(?P<conversion>\w*))?"
+_STEP = r"\.(\w+)|\[([^\[\]]+)\]"
 
 
 def parse(source: object, parameters: Sequence[str], setting: str) -> list[Piece]:
@@ -105,7 +103,7 @@ class _Reader:
 
     def pieces(self) -> Iterator[Piece]:
         text = ""
-        for found in _PIECE.finditer(self._source):
+        for found in re.finditer(_PIECE, self._source):
             if found["stray"]:
                 raise self._error(f"has a {found['stray']!r} without its counterpart; a brace itself is written twice")
             if found["text"]:
@@ -119,7 +117,7 @@ class _Reader:
             yield text
 
     def _field(self, source: str) -> Field:
-        found = _FIELD.match(source)
+        found = re.match(_FIELD, source)
         if found is None:
             raise self._error(self._no_field(source))
         if found.end() < len(source):
@@ -130,7 +128,7 @@ class _Reader:
             raise self._error(
                 f"names {found['root']!r}, which is no parameter: {alternatives(found['root'], self._parameters)}"
             )
-        steps = tuple(map(_step, _STEP.finditer(found["steps"])))
+        steps = tuple(map(_step, re.finditer(_STEP, found["steps"])))
         path = found["root"] + found["steps"]
         return Field(source, path, found["root"], steps, found["conversion"] is not None, self._source)
 

@@ -18,14 +18,12 @@ the right entry or none. It must not *store* under such a tuple; only `local_key
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from datetime import date
 from types import NoneType
 from typing import Any, Final, TypeAlias
-from uuid import UUID
 
 from stillroom.errors import UncacheableArgument
 
-from .encode import encode
+from .encode import encode, is_built_in
 from .instances import InstanceNumber
 
 __all__ = ["ENCODED", "FLAT", "INSTANCE", "LocalKey", "Mark", "local_key", "text_of"]
@@ -51,8 +49,8 @@ class Mark:
 ENCODED: Final = Mark("ENCODED")
 INSTANCE: Final = Mark("INSTANCE")
 
-FLAT: Final = frozenset({NoneType, bool, int, str, bytes, date, UUID, float})
-"""The types that a local key may hold as they are.
+FLAT: Final = {NoneType, bool, int, str, bytes, float}
+"""The types that a local key may hold as they are; ``date`` and ``UUID`` join them with the first one that comes along.
 
 Hashing and comparing them is cheap, runs no code of users, and, given the exact type, equality is that of their texts. (A
 datetime is not here for its fold, a Decimal for its trailing zeros.) Floats need a look at their value: ``-0.0`` equals
@@ -60,6 +58,8 @@ datetime is not here for its fold, a Decimal for its trailing zeros.) Floats nee
 """
 
 _ALWAYS_FLAT = FLAT - {float}
+_LATE_FLAT: Final = frozenset({("datetime", "date"), ("uuid", "UUID")})
+"""Types that are flat, too, but whose modules are not worth importing for programs that have no such arguments."""
 
 
 def local_key(names: Sequence[str], values: Sequence[object]) -> LocalKey:
@@ -97,9 +97,17 @@ def text_of(names: Sequence[str], key: LocalKey, *, shared: bool) -> str:
 
 def _pair(name: str, value: object) -> tuple[Any, Any]:
     kind = type(value)
-    if kind in _ALWAYS_FLAT or (kind is float and value == value != 0.0):
+    if kind in _ALWAYS_FLAT or (kind is float and value == value != 0.0) or _joins_flat(kind):
         return value, kind
     return (value, INSTANCE) if kind is InstanceNumber else (encode(value, name), ENCODED)
+
+
+def _joins_flat(kind: type[Any]) -> bool:
+    if (kind.__module__, kind.__qualname__) not in _LATE_FLAT or not is_built_in(kind):
+        return False
+    FLAT.add(kind)
+    _ALWAYS_FLAT.add(kind)
+    return True
 
 
 def _text(name: str, value: object, mark: object, shared: bool) -> str:

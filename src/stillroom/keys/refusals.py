@@ -6,7 +6,6 @@ turns it into the `UncacheableArgument` that users see.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -63,6 +62,8 @@ def type_name(kind: type[Any]) -> str:
 
 def alternatives(name: str, known: Iterable[str]) -> str:
     """Return the end of a message about an unknown name: the one that was probably meant, and all that there are."""
+    import difflib  # only now that there is something to complain about
+
     names: Sequence[str] = list(known)
     close = difflib.get_close_matches(name, names, n=1)
     guess = f"did you mean {close[0]!r}? " if close else ""

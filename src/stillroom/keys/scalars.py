@@ -8,23 +8,22 @@ used.
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, time, timedelta, timezone
-from decimal import Decimal
-from fractions import Fraction
-from pathlib import PosixPath, PurePosixPath, PureWindowsPath, WindowsPath
 from types import NoneType
 from typing import TYPE_CHECKING, Any, cast
-from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from .refusals import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import date, datetime, time, timedelta, timezone
+    from decimal import Decimal
+    from fractions import Fraction
+    from uuid import UUID
+    from zoneinfo import ZoneInfo
 
     from .walk import Encoder, Walk
 
-__all__ = ["ENCODERS", "WORDS"]
+__all__ = ["ENCODERS", "LATE_ENCODERS", "WORDS"]
 
 WORDS = frozenset({"None", "True", "False", "nan", "inf"})
 """The texts that consist of letters alone."""
@@ -96,7 +95,7 @@ def _timezone(value: timezone, walk: Walk) -> str:
 def _zone(value: ZoneInfo, walk: Walk) -> str:
     key = cast("str | None", value.key)  # typeshed does not know of zones without a key
     if key is None:
-        raise Refused(ZoneInfo, "a ZoneInfo that was read from a file has no key", "use ZoneInfo(key)")
+        raise Refused(type(value), "a ZoneInfo that was read from a file has no key", "use ZoneInfo(key)")
     return f"ZoneInfo({_str(key, walk)})"
 
 
@@ -118,16 +117,25 @@ ENCODERS: dict[type[Any], Encoder] = {
     str: _str,
     bytes: _literal,
     bytearray: _literal,
-    Decimal: _decimal,
-    Fraction: _fraction,
-    UUID: _uuid,
-    date: _date,
-    datetime: _datetime,
-    time: _time,
-    timedelta: _timedelta,
-    timezone: _timezone,
-    ZoneInfo: _zone,
     re.Pattern: _pattern,
-    **{path: _path_as(path.__name__) for path in (PurePosixPath, PureWindowsPath, PosixPath, WindowsPath)},
 }
 """The encoders of values without members, by exact type."""
+
+LATE_ENCODERS: dict[str, Encoder] = {
+    "datetime.date": _date,
+    "datetime.datetime": _datetime,
+    "datetime.time": _time,
+    "datetime.timedelta": _timedelta,
+    "datetime.timezone": _timezone,
+    "decimal.Decimal": _decimal,
+    "fractions.Fraction": _fraction,
+    "uuid.UUID": _uuid,
+    "zoneinfo.ZoneInfo": _zone,
+    # pathlib has been a package in Python 3.13 only.
+    **{
+        f"{module}.{path}": _path_as(path)
+        for module in ("pathlib", "pathlib._local")
+        for path in ("PurePosixPath", "PureWindowsPath", "PosixPath", "WindowsPath")
+    },
+}
+"""More of them, by the names of types whose modules would take too long to import for programs that never use them."""

@@ -1,13 +1,14 @@
 """What a cache tells those who `subscribe`: frozen objects, one type for each thing that can happen.
 
-Listeners are called in the thread in which the thing happened, never under a lock of stillroom's. What a listener raises is logged,
-and goes no further.
+Listeners are called in the thread in which the thing happened, never under a lock of stillroom's. What a listener raises is
+logged, and goes no further.
 """
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
+
+from .outcome import Outcome
 
 __all__ = [
     "CallAnswered",
@@ -21,20 +22,6 @@ __all__ = [
     "ResultRefused",
     "StoreFailed",
 ]
-
-
-class Outcome(str, enum.Enum):
-    """How a call was answered."""
-
-    HIT = "hit"
-    STALE = "stale"
-    MISS = "miss"
-    REFRESH = "refresh"
-    BYPASS = "bypass"
-    ERROR = "error"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import TYPE_CHECKING, TypeAlias
 
 from .._runtime.forks import ForkSafeLock
+from ..errors import ConfigurationError
 from ..protocols import Listener
-from .events import CallAnswered, Event
+from .log import log
+
+if TYPE_CHECKING:
+    from .announcer import Announcer
+    from .events import CallAnswered, Event
 
 __all__ = ["Hub"]
 
-_log = logging.getLogger("stillroom")
-_Listeners = tuple[tuple[Listener, tuple[type[Event], ...]], ...]
+_Listeners: TypeAlias = "tuple[tuple[Listener, tuple[type[Event], ...]], ...]"
 
 
 class Hub:
@@ -25,6 +29,7 @@ class Hub:
 
     Attributes:
         hears_calls: whether anybody wants to hear of calls.
+        hears_evictions: whether anybody wants to hear of evictions.
         has_listeners: whether anybody wants to hear of anything.
     """
 
@@ -33,12 +38,25 @@ class Hub:
         self._lock = ForkSafeLock()
         self._listeners: _Listeners = ()
         self._detecting = 0
+        self._announcer: Announcer | None = None
         self.hears_calls = False
+        self.hears_evictions = False
         self.has_listeners = False
 
+    @property
+    def announcer(self) -> Announcer:
+        """Makes events; ask for it only if somebody listens, for that is when their types are imported."""
+        if self._announcer is None:
+            from .announcer import Announcer
+
+            self._announcer = Announcer(self)
+        return self._announcer
+
     def subscribe(self, listener: Listener, kinds: tuple[type[Event], ...]) -> Callable[[], None]:
-        """Have a listener hear of events of some kinds, and return what ends that."""
-        item = (listener, kinds)
+        """Have a listener hear of events of some kinds, or of all if none are given, and return what ends that."""
+        from .events import Event  # only now that somebody listens, see `announcer`
+
+        item = (listener, kinds or (Event,))
         self._change(lambda: (*self._listeners, item))
 
         def unsubscribe() -> None:
@@ -69,7 +87,7 @@ class Hub:
                 try:
                     listener(event)
                 except Exception:
-                    _log.exception("a listener failed on %r", event)
+                    log().exception("a listener failed on %r", event)
 
     def answered(self, event: CallAnswered) -> None:
         """Hand on that a call was answered."""
@@ -79,11 +97,14 @@ class Hub:
         self.emit(event)
 
     def _change(self, listeners: Callable[[], _Listeners], detecting: int = 0) -> None:
+        from .events import CallAnswered, EntryEvicted  # only now that somebody listens, see `announcer`
+
         with self._lock:
             self._listeners = listeners()
             self._detecting += detecting
             self.has_listeners = bool(self._listeners)
             self.hears_calls = self._detecting > 0 or self.wants(CallAnswered)
+            self.hears_evictions = self.wants(EntryEvicted)
         self._on_change()
 
 

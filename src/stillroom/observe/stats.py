@@ -1,7 +1,7 @@
 """Counts of what happened, per function and per cache.
 
-Counting takes no lock: ``ledger.misses += 1`` on a slot is one step for CPython with its global lock, which is handed over only at
-calls and backward jumps, never between that load and that store.
+Counting takes no lock: ``ledger.misses += 1`` on a slot is one step for CPython with its global lock, which is handed over
+only at calls and backward jumps, never between that load and that store.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 
-from .events import Outcome
+from .outcome import Outcome
 
 __all__ = ["FunctionStats", "Ledger", "Stats"]
 

@@ -78,6 +78,9 @@ class MemoryStore:
         self._lock = threading.RLock()
         on_fork(self)
 
+    def __repr__(self) -> str:
+        return f"MemoryStore(max_entries={self._room.max_entries}, size={self.size})"
+
     @property
     def size(self) -> int:
         """How many entries are held, those included that are over but not cleared away yet."""
@@ -317,8 +320,9 @@ class MemoryStore:
         return None
 
     def _fresh(self, home: Partition, key: Key, now: float) -> Node | None:
+        """Return the node that holds a fresh value for a key; a remembered error is none."""
         node = self._known(home, key.local, now)
-        return node if node is not None and now < node.fresh_until else None
+        return node if node is not None and now < node.fresh_until and not node.is_error else None
 
     def _look(self, home: Partition, lookup: Lookup, now: float, count: bool) -> Reading:
         generations = self._partitions.tokens(home, lookup.generations)

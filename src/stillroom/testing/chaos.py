@@ -49,6 +49,9 @@ class ChaosStore:
         self.calls: list[str] = []
         self._hooks: dict[tuple[str, str], list[Callable[[], Any]]] = {}
 
+    def __repr__(self) -> str:
+        return f"ChaosStore({self.inner!r})"
+
     @property
     def name(self) -> str:
         """The name of the inner store."""
@@ -86,6 +89,10 @@ class ChaosStore:
             raise ConfigurationError(
                 f"operation must be one of {', '.join(OPERATIONS)}, not {operation!r}", setting="operation", given=operation
             )
+        if not callable(act):
+            raise ConfigurationError(f"act must be callable, not {act!r}", setting="act", given=act)
+        if times is not None and (isinstance(times, bool) or not isinstance(times, int) or times < 1):
+            raise ConfigurationError(f"times must be a whole number from 1, not {times!r}", setting="times", given=times)
         hooks = self._hooks.setdefault((moment, operation), [])
         left = [times]
 
@@ -167,6 +174,9 @@ class Hold:
             self._wait(self._released, "released")
             return None
         return asyncio.to_thread(self._wait, self._released, "released")
+
+    def __repr__(self) -> str:
+        return f"Hold(reached={self._reached.is_set()}, released={self._released.is_set()})"
 
     def release(self) -> None:
         """Let the operation go on."""

@@ -39,6 +39,9 @@ class FakeClock:
         self._order = itertools.count()
         self._lock = threading.Lock()
 
+    def __repr__(self) -> str:
+        return f"FakeClock({self._now!r})"
+
     def now(self) -> float:
         """Return the time."""
         return self._now

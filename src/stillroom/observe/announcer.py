@@ -1,0 +1,71 @@
+"""Makes events of what happens, if somebody listens for them.
+
+This is imported when somebody begins to listen: to make the types of events takes longer than to import the whole engine.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .events import (
+    CallAnswered,
+    EntryEvicted,
+    Invalidated,
+    LoadFailed,
+    LoadFinished,
+    RefreshRefused,
+    ResultRefused,
+    StoreFailed,
+)
+
+if TYPE_CHECKING:
+    from ..protocols import Key, Store
+    from .hub import Hub
+    from .outcome import Outcome
+
+__all__ = ["Announcer"]
+
+
+class Announcer:
+    """One method for each thing that can happen; what nobody listens for is not even made."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def call_answered(self, key: str, function: str, outcome: Outcome, store: str, ttl: float | None) -> None:
+        self._hub.answered(CallAnswered(key, function, outcome, store, ttl))
+
+    def load_finished(self, key: Key, function: str, seconds: float, stored: bool) -> None:
+        if self._hub.wants(LoadFinished):
+            self._hub.emit(LoadFinished(key.text, function, seconds, stored))
+
+    def load_failed(self, key: Key, function: str, error: Exception, rescued: bool, behind: bool) -> None:
+        if self._hub.wants(LoadFailed):
+            self._hub.emit(LoadFailed(key.text, function, error, rescued, behind))
+
+    def result_refused(self, key: Key, function: str, reason: str) -> None:
+        if self._hub.wants(ResultRefused):
+            self._hub.emit(ResultRefused(key.text, function, reason))
+
+    def refresh_refused(self, key: Key, function: str) -> None:
+        if self._hub.wants(RefreshRefused):
+            self._hub.emit(RefreshRefused(key.text, function))
+
+    def invalidated(
+        self,
+        *,
+        keys: tuple[Key, ...] = (),
+        function: str | None = None,
+        tags: tuple[str, ...] = (),
+        namespace: str | None = None,
+        everything: bool = False,
+    ) -> None:
+        if self._hub.wants(Invalidated):
+            self._hub.emit(Invalidated(tuple([key.text for key in keys]), function, tags, namespace, everything))
+
+    def entry_evicted(self, key: Key) -> None:
+        self._hub.emit(EntryEvicted(key.text))
+
+    def store_failed(self, store: Store, operation: str, error: Exception) -> None:
+        if self._hub.wants(StoreFailed):
+            self._hub.emit(StoreFailed(store.name, operation, error))
