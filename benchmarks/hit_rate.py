@@ -63,7 +63,7 @@ def hits(keys: Iterable[int], capacity: int) -> int:
     """Return how many of the accesses a store of this capacity answers."""
     store = MemoryStore(max_entries=capacity)
     space = Keyspace("main", "hit_rate", str, "hit_rate")
-    gate = Gate(lambda: 0.0)
+    gate = Gate()
     store.attach(gate, space)
     for key in keys:
         try:

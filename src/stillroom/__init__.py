@@ -1,9 +1,9 @@
 """stillroom caches the results of functions, sync and async, and never serves a wrong answer.
 
-    from stillroom import cache
+from stillroom import cache
 
-    @cache(ttl="10m")
-    def exchange_rate(base: str, quote: str) -> Decimal: ...
+@cache(ttl="10m")
+def exchange_rate(base: str, quote: str) -> Decimal: ...
 """
 
 from .cache import Cache, cache
@@ -20,3 +20,7 @@ __all__ = [
     "cache",
     "register_key_type",
 ]
+
+for _public in (Cache, ConfigurationError, LockTimeout, StillroomError, StoreError, UncacheableArgument, register_key_type):
+    _public.__module__ = __name__  # so that they show, and are pickled, under the name that users know
+del _public

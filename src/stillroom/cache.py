@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ._runtime.clock import SystemClock
 from ._runtime.runtime import drive
 from .core import Core
-from .decorate import Identity, decorate, texts, ttl_rule
+from .decorate import Identity, checked, decorate, text, texts, ttl_rule
 from .durations import Duration
 from .entry import MISSING, Missing
 from .errors import ConfigurationError
@@ -69,7 +69,7 @@ class Cache(Verbs):
         self._core = Core(
             open_store(url, chosen, options),
             chosen,
-            _namespace(namespace),
+            text(namespace, "namespace"),
             enabled=flag(enabled, "enabled"),
             copies=flag(copy, "copy"),
         )
@@ -150,7 +150,8 @@ class Cache(Verbs):
             >>> members(7), members.invalidate(7)
         """
         if bare:
-            raise ConfigurationError("the decorator needs brackets: @cache() or @cache(ttl=\"10m\")", setting="ttl", given=bare[0])
+            wrong: str = "needs brackets: @cache() or" if callable(bare[0]) else "takes its settings by name:"
+            raise ConfigurationError(f'the decorator {wrong} @cache(ttl="10m")', setting="ttl", given=bare[0])
         chosen = self._ttl if ttl is MISSING else ttl
         policy = Policy.checked(
             ttl=(lambda arguments, value: None) if callable(chosen) else chosen,
@@ -174,9 +175,8 @@ class Cache(Verbs):
         def policy_for(signature: inspect.Signature) -> Policy:
             return policy.with_rule(ttl_rule(chosen, signature)) if callable(chosen) else policy
 
-        identity = Identity(
-            key, name, namespace or self._core.namespace, version, texts(ignore, "ignore"), texts(tags, "tags")
-        )
+        chosen_namespace = self._core.namespace if namespace is None else namespace
+        identity = checked(Identity(key, name, chosen_namespace, version, texts(ignore, "ignore"), texts(tags, "tags")))
 
         def decorator(function: Any, /) -> Any:
             return decorate(self._core, function, identity, policy_for)
@@ -253,11 +253,14 @@ def _clock(given: Clock | None) -> Clock:
     return given
 
 
-def _namespace(given: str) -> str:
-    if not isinstance(given, str) or not given:
-        raise ConfigurationError(f"namespace must be a text that is not empty, not {given!r}", setting="namespace", given=given)
-    return given
+def _from_environment() -> Cache:
+    url = os.environ.get("STILLROOM_URL") or "memory://"
+    try:
+        return Cache(url)
+    except ConfigurationError as error:
+        message = f"the environment variable STILLROOM_URL: {error}"
+        raise ConfigurationError(message, setting="STILLROOM_URL", given=error.given) from error
 
 
-cache = Cache(os.environ.get("STILLROOM_URL", "memory://"))
+cache = _from_environment()
 """The cache that is there without any set-up: in memory, unless ``STILLROOM_URL`` or `Cache.configure` says otherwise."""

@@ -13,6 +13,7 @@ from ._engine.fetch import Engine
 from ._runtime.blocking import BlockingRuntime
 from ._runtime.flights import Flights
 from ._runtime.forks import ForkSafeLock
+from ._runtime.runtime import drive
 from .errors import ConfigurationError
 from .guards.lock import LockTable
 from .observe.hub import Hub
@@ -58,10 +59,10 @@ class Core:
         self._names: dict[str, Keyspace] = {}
         self._gates: weakref.WeakKeyDictionary[Gate, tuple[Keyspace, bool]] = weakref.WeakKeyDictionary()
         self._operations: weakref.WeakSet[Operations] = weakref.WeakSet()
-        self._templates: weakref.WeakValueDictionary[tuple[str, str], Operations] = weakref.WeakValueDictionary()
+        self._templates: dict[tuple[str, str], tuple[str, str, weakref.ref[Operations]]] = {}
         self.hub = Hub(self._set_plain)
         self.store = store
-        self.use(store)
+        self.engine = self._engine_on(store)
 
     @property
     def tasks(self) -> TaskRuntime:
@@ -86,12 +87,14 @@ class Core:
 
     def use(self, store: Store) -> None:
         """Move to another store; functions decorated before follow."""
-        if store is self.store and hasattr(self, "engine"):
+        former = self.store
+        if store is former:
             return
+        self.engine.retire()
         for operations in list(self._operations):
             operations.keep_counts()
-        former, self.store = self.store, store
-        self.engine = Engine(store, self.flights, self.clock.now, self.draw, Reports(self.hub, store, self.clock.now))
+        self.store = store
+        self.engine = self._engine_on(store)
         self.flights.clear()
         for gate, (space, checked) in list(self._gates.items()):
             if isinstance(former, MemoryStore):
@@ -101,10 +104,10 @@ class Core:
 
     def gate(self, space: Keyspace, *, checked: bool) -> Gate:
         """Return a new gate to the entries of a keyspace, for a plain hit path."""
-        gate = Gate(self.clock.now)
+        gate = Gate()
+        gate.is_open = self.enabled and not self.hub.hears_calls
         self._gates[gate] = (space, checked)
         self._attach(gate, space, checked)
-        self._set_plain()
         return gate
 
     def names(self, namespace: str) -> Keyspace:
@@ -115,19 +118,37 @@ class Core:
         """Take note of a decorated function.
 
         Raises:
-            ConfigurationError: another function has the same template and does not share its name.
+            ConfigurationError: another function has the same template and does not share it on purpose.
         """
-        if template is not None:
-            other = self._templates.get(template)
-            if other is not None and other.name != operations.name:
-                raise ConfigurationError(
-                    f"{operations.name} and {other.name} have the same key template {template[1]!r}, so each would be served "
-                    f"the other's values; change one of them, or give both the same name= if they are to share",
-                    setting="key",
-                    given=template[1],
-                )
-            self._templates[template] = operations
         self._operations.add(operations)
+        if template is None:
+            return
+        former = self._templates.get(template)
+        self._templates[template] = (operations.name, operations.generation, weakref.ref(operations))
+        if former is None:
+            return
+        name, generation, other = former[0], former[1], former[2]()
+        if other is not None and not operations.shares_with(other):
+            self._templates[template] = former
+            self._operations.discard(operations)
+            raise ConfigurationError(
+                f"{operations.name} and {name} have the same key template {template[1]!r}, so each would be served "
+                f"the other's values; change one of them, or give both the same name= if they are to share",
+                setting="key",
+                given=template[1],
+            )
+        if not operations.is_named:
+            self._replace(other, generation)
+
+    def _replace(self, former: Operations | None, generation: str) -> None:
+        """Let a function that is defined anew, or has a new version, take the place of the former one and of its entries."""
+        if former is not None:
+            former.is_retired = True
+        if isinstance(self.store, MemoryStore):
+            if former is not None:
+                self._gates.pop(former.gate, None)
+                self.store.detach(former.gate)
+            drive(self.store.invalidate(names=(generation,)))
 
     @contextmanager
     def switched_off(self) -> Iterator[None]:
@@ -170,6 +191,7 @@ class Core:
 
     async def close(self) -> None:
         """Close the store; functions run uncached from now on."""
+        self.engine.retire()
         await self.store.close()
         self.flights.clear()
 
@@ -180,6 +202,9 @@ class Core:
         partition = self.store.partition(space)
         return partition.count_hits(), partition.evictions
 
+    def _engine_on(self, store: Store) -> Engine:
+        return Engine(store, self.flights, self.clock.now, self.draw, Reports(self.hub, store, self.clock.now))
+
     def _attach(self, gate: Gate, space: Keyspace, checked: bool) -> None:
         if isinstance(self.store, MemoryStore):
             self.store.attach(gate, space, checked=checked)
@@ -189,8 +214,9 @@ class Core:
         store = self.store
         if isinstance(store, MemoryStore):
             with self._lock:  # or of two threads, the one that looked first could have the last word
-                store.plain(self.enabled and not self.hub.hears_calls)
-                store.on_evict = self._evicted if self.hub.hears_evictions else None
+                store.plain(self.enabled and not self.hub.hears_calls, list(self._gates))
+                others = tuple([one for one in store.on_evict if one != self._evicted])
+                store.on_evict = (*others, self._evicted) if self.hub.hears_evictions else others
 
     def _evicted(self, key: Key) -> None:
         self.hub.announcer.entry_evicted(key)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from types import MethodType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import generators
+from ._engine.generations import function_generation
 from .compile import binder, compiled
 from .errors import ConfigurationError
 from .function import Operations
@@ -67,7 +69,7 @@ class _Cached:
         self._function = function
         self._parameters = parameters
         self._operations = operations
-        self.caller = _dressed(function, parameters, operations, _caller(function, parameters, operations))
+        self.caller = _dressed(function, operations, _caller(function, parameters, operations))
 
     def descriptor(self, *, of_class: bool) -> Any:
         """Return what stands in the body of a class."""
@@ -76,7 +78,7 @@ class _Cached:
             return self.caller  # nothing to bind to
         call = _caller(self._function, self._parameters, self._operations, prelude=f"    {unbinding}\n")
         body = {"__slots__": (), "__call__": call, "__func__": staticmethod(self.caller), "operations": self._operations}
-        body["__doc__"] = self._function.__doc__
+        body |= {"__doc__": self._function.__doc__, "__module__": self.caller.__module__}
         return descriptor(self.caller, type("BoundFunction", (BoundFunction,), body), of_class=of_class)
 
 
@@ -91,6 +93,7 @@ def _cached(
         function,
         Kind.of(function),
         name,
+        identity.name is not None,
         binder(function, parameters),
         keying,
         tuple(Template(tag, parameters.names, "tags") for tag in identity.tags),
@@ -124,12 +127,9 @@ def _caller(
     return compiled(function, parameters, prelude + body, variables, awaits=kind is Kind.COROUTINE)
 
 
-def _dressed(
-    function: Callable[..., Any], parameters: Parameters, operations: Operations, caller: Callable[..., Any]
-) -> Callable[..., Any]:
+def _dressed(function: Callable[..., Any], operations: Operations, caller: Callable[..., Any]) -> Callable[..., Any]:
     """Give a compiled caller the look of the function, and the helpers."""
     update_wrapper(caller, function)
-    caller.__signature__ = parameters.signature  # type: ignore[attr-defined]
     for helper in HELPERS:
         setattr(caller, helper, getattr(operations, helper))
     return caller
@@ -138,8 +138,11 @@ def _dressed(
 def _keying(core: Core, parameters: Parameters, name: str, identity: Identity) -> tuple[Keying, tuple[str, str] | None]:
     names = core.names(identity.namespace)
     keyed = parameters.without(identity.ignore)
+    # Of lambdas and local functions there may be several of one name, and to invalidate one is not to invalidate another.
+    is_unique = identity.name is not None or "<" not in name
+    generation = function_generation(name if is_unique else f"{name}#{next(_serial)}")
     if identity.key is None:
-        return ByArguments(parameters, keyed, name, identity.namespace), None
+        return ByArguments(parameters, keyed, name, identity.namespace, generation), None
     if identity.ignore:
         raise ConfigurationError(
             "ignore has no effect beside key, which says by itself what the key is made of",
@@ -148,8 +151,11 @@ def _keying(core: Core, parameters: Parameters, name: str, identity: Identity) -
         )
     if isinstance(identity.key, str):
         template = Template(identity.key, parameters.names)
-        return ByTemplate(parameters, template, names), (identity.namespace, template.skeleton)
-    return ByRule(parameters, identity.key, names), None
+        return ByTemplate(parameters, template, names, generation), (identity.namespace, template.skeleton)
+    return ByRule(parameters, identity.key, names, generation), None
+
+
+_serial = itertools.count(1)
 
 
 def _name(function: Callable[..., Any], identity: Identity) -> str:
@@ -165,8 +171,8 @@ def _name(function: Callable[..., Any], identity: Identity) -> str:
 def _stands_in_class(function: Callable[..., Any]) -> bool:
     if isinstance(function, MethodType):
         return False  # bound already
-    around, _, _ = str(getattr(function, "__qualname__", "")).rpartition(".")
-    return bool(around) and not around.endswith("<locals>")
+    around = str(getattr(function, "__qualname__", "")).split(".")[:-1]
+    return bool(around) and around[-1].isidentifier()
 
 
 def ttl_rule(given: Callable[..., Any], signature: inspect.Signature) -> Callable[..., Any]:
@@ -180,8 +186,40 @@ def texts(given: Sequence[str] | str, setting: str) -> tuple[str, ...]:
     Raises:
         ConfigurationError: it is a single text, or something in it is none.
     """
-    if isinstance(given, str) or not isinstance(given, Sequence) or not all(isinstance(one, str) for one in given):
+    if isinstance(given, str) or not isinstance(given, Sequence) or not all(isinstance(one, str) and one for one in given):
         raise ConfigurationError(
             f'{setting} must be a list of texts such as ["a", "b"], not {given!r}', setting=setting, given=given
         )
     return tuple(given)
+
+
+def text(given: str, setting: str) -> str:
+    """Return a setting that is a text.
+
+    Raises:
+        ConfigurationError: it is none, or empty.
+    """
+    if not isinstance(given, str) or not given:
+        raise ConfigurationError(f"{setting} must be a text that is not empty, not {given!r}", setting=setting, given=given)
+    return given
+
+
+def checked(identity: Identity) -> Identity:
+    """Return an identity whose settings make sense.
+
+    Raises:
+        ConfigurationError: one of them does not.
+    """
+    if identity.key is not None and not callable(identity.key):
+        text(identity.key, "key")
+    text(identity.namespace, "namespace")
+    if identity.name is not None and "@" in text(identity.name, "name"):
+        raise ConfigurationError(
+            f"name must not hold an @, which stands before the version, as {identity.name!r} does; use version=",
+            setting="name",
+            given=identity.name,
+        )
+    version = identity.version
+    if version is not None and (isinstance(version, bool) or not isinstance(version, (int, str)) or version == ""):
+        raise ConfigurationError(f"version must be a whole number or a text, not {version!r}", setting="version", given=version)
+    return identity

@@ -88,5 +88,6 @@ class StoreError(StillroomError):
 
 def _remade(kind: type[StillroomError], args: tuple[object, ...], attributes: dict[str, object]) -> StillroomError:
     error = kind.__new__(kind, *args)
+    error.args = args  # `TimeoutError` sets them only in its `__init__`
     error.__dict__.update(attributes)
     return error

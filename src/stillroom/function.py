@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ._engine.call import Answer, Call, Source
-from ._engine.generations import function_generation, tag_generation
+from ._engine.generations import tag_generation
 from ._engine.loading import ttl_of
 from ._engine.verdict import is_fresh, made
 from ._runtime.runtime import Runtime, drive
@@ -43,6 +43,7 @@ class Operations:
         function: the function as the user wrote it.
         kind: what calling it gives.
         name: its identity, version included.
+        is_named: the user gave the name, so that functions may share it on purpose.
         bind: binds arguments to its signature.
         keying: makes keys of them.
         tags: the templates of its tags.
@@ -55,6 +56,7 @@ class Operations:
         function: Callable[..., Any],
         kind: Kind,
         name: str,
+        is_named: bool,
         bind: Binder,
         keying: Keying,
         tags: tuple[Template, ...],
@@ -64,28 +66,41 @@ class Operations:
         self.function = function
         self.kind = kind
         self.name = name
+        self.is_named = is_named
+        self.is_retired = False
+        self.generation = keying.generation
         self.keying = keying
         self.gate: Gate = core.gate(keying.space, checked=keying.shared or bool(tags))
         self.source = Source(name, policy, Ledger(self._plain_counts), awaits=kind.is_async, shown=kind.shown)
         self.stats = FunctionStats(self.source.ledger)
         self._bind = bind
         self._tags = tags
-        self._generation = function_generation(name)
         self._copies = policy.copy
         self._records = kind.is_generator
+
+    @property
+    def is_on(self) -> bool:
+        """Whether calls go through the cache."""
+        return self.core.enabled and not self.is_retired
+
+    def shares_with(self, other: Operations) -> bool:
+        """Tell whether two functions may have the same keys: if the user said so, or if they are one function, defined anew."""
+        if self.name != other.name:
+            return False
+        return (self.is_named and other.is_named) or not (self.is_named or other.is_named or "<" in self.name)
 
     # How calls are answered
 
     def slow(self, values: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answer a call of a blocking function that the plain hit path did not."""
-        if not self.core.enabled:
+        if not self.is_on:
             return self.past_the_cache(args, kwargs)
         call = self.call_of(values, args, kwargs)
         return self.given(drive(self.core.engine.fetch(call, self.core.blocking)))
 
     async def slow_async(self, values: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answer a call of a coroutine function that the plain hit path did not."""
-        if not self.core.enabled:
+        if not self.is_on:
             return await self.past_the_cache(args, kwargs)
         call = self.call_of(values, args, kwargs)
         return self.given(await self.core.engine.fetch(call, self.core.tasks))
@@ -101,9 +116,9 @@ class Operations:
         """Return the key of a call, with the generations that it goes by."""
         key = Key(self.keying.space, self.keying.local(values))
         if not self._tags:
-            return Lookup(key, (self._generation,))
+            return Lookup(key, (self.generation,))
         arguments = self.keying.arguments(values)
-        return Lookup(key, (self._generation, *(tag_generation(tag.render(arguments)) for tag in self._tags)))
+        return Lookup(key, (self.generation, *(tag_generation(tag.render(arguments)) for tag in self._tags)))
 
     def plain_path(self) -> PlainPath:
         """Return how the plain hit path finds an entry."""
@@ -160,18 +175,18 @@ class Operations:
         return await self.core.forget([self.lookup(bound.values).key]) > 0
 
     async def _invalidate_all(self) -> None:
-        await self.core.store.invalidate(names=(self._generation,))
+        await self.core.store.invalidate(names=(self.generation,))
         if self.core.hub.has_listeners:
             self.core.hub.announcer.invalidated(function=self.name)
 
     async def _refresh(self, bound: Bound) -> Answer:
-        if not self.core.enabled:
+        if not self.is_on:
             return await self._bypassed(bound)
         call = self.call_of(bound.values, bound.args, bound.kwargs)
         return await self.core.engine.refresh(call, self._runtime)
 
     async def _peek(self, bound: Bound, default: Any) -> Any:
-        if not self.core.enabled:
+        if not self.is_on:
             return default
         (reading,) = await self.core.store.read((self.lookup(bound.values),), count=False)
         entry = reading.entry
@@ -180,7 +195,7 @@ class Operations:
         return self.kind.shown(self.kept(entry.value))
 
     async def _put(self, value: Any, bound: Bound) -> None:
-        if not self.core.enabled:
+        if not self.is_on:
             return
         lookup = self.lookup(bound.values)
         policy, now = self.source.policy, self.core.clock.now()
@@ -193,7 +208,7 @@ class Operations:
         self.core.flights.drop(lookup.key)
 
     async def _many(self, bounds: list[Bound]) -> list[Answer]:
-        if not self.core.enabled:
+        if not self.is_on:
             return [await self._bypassed(bound) for bound in bounds]
         calls = [self.call_of(bound.values, bound.args, bound.kwargs) for bound in bounds]
         distinct = {call.key: call for call in calls}

@@ -25,7 +25,7 @@ _Arguments: TypeAlias = "tuple[tuple[Any, ...], tuple[Any, ...], dict[str, Any]]
 def play(operations: Operations, arguments: _Arguments) -> Generator[Any, Any, Any]:
     """Return the iterator that a call of a cached generator function gives."""
     core = operations.core
-    if not core.enabled:
+    if not operations.is_on:
         return (yield from operations.past_the_cache(*arguments[1:]))
     call = operations.call_of(*arguments)
     answer = drive(core.engine.recall(call, core.blocking))
@@ -35,7 +35,7 @@ def play(operations: Operations, arguments: _Arguments) -> Generator[Any, Any, A
 
 
 def _replay(recording: Recording) -> Generator[Any, Any, Any]:
-    for item in recording.items:  # not `yield from`, which would hand on to the tuple what is sent
+    for item in recording.items:  # noqa: UP028 - `yield from` would hand on to the tuple what is sent
         yield item
     return recording.returned
 
@@ -88,7 +88,7 @@ class _Tape:
 
 def play_async(operations: Operations, arguments: _Arguments) -> AsyncGenerator[Any, Any]:
     """Return the iterator that a call of a cached asynchronous generator function gives."""
-    if not operations.core.enabled:
+    if not operations.is_on:
         source: AsyncGenerator[Any, Any] = operations.past_the_cache(*arguments[1:])
         return source
     return _play_async(operations, operations.call_of(*arguments), arguments)

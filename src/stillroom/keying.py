@@ -6,7 +6,6 @@ import inspect
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Protocol
 
-from ._engine.generations import function_generation
 from .compile import PlainPath, plain_key
 from .errors import ConfigurationError
 from .keys import Template, instances, local_key, shorten, text_of
@@ -21,10 +20,12 @@ class Keying(Protocol):
 
     Attributes:
         space: the keyspace that they are in.
+        generation: the name of the generation that the function's entries go by.
         shared: whether others, functions or verbs, may use the same keys.
     """
 
     space: Keyspace
+    generation: str
     shared: bool
 
     def local(self, values: tuple[Any, ...]) -> Hashable:
@@ -41,8 +42,9 @@ class Keying(Protocol):
 
 
 class _Named:
-    def __init__(self, parameters: Parameters) -> None:
+    def __init__(self, parameters: Parameters, generation: str) -> None:
         self.parameters = parameters
+        self.generation = generation
 
     def arguments(self, values: tuple[Any, ...]) -> Mapping[str, object]:
         return dict(zip(self.parameters.names, values, strict=True))
@@ -57,14 +59,14 @@ class ByArguments(_Named):
 
     shared = False
 
-    def __init__(self, parameters: Parameters, keyed: tuple[str, ...], name: str, namespace: str) -> None:
-        super().__init__(parameters)
+    def __init__(self, parameters: Parameters, keyed: tuple[str, ...], name: str, namespace: str, generation: str) -> None:
+        super().__init__(parameters, generation)
         names = parameters.names
         self._keyed = keyed
         self._positions = [names.index(one) for one in keyed]
         self._ignores = keyed != names
         self._owner = next((one for one in keyed[:1] if one in ("self", "cls") and one == names[0]), None)
-        self.space = Keyspace(namespace, name, self._text, function_generation(name))
+        self.space = Keyspace(namespace, name, self._text, generation)
 
     def local(self, values: tuple[Any, ...]) -> Hashable:
         if self._ignores:
@@ -85,8 +87,8 @@ class ByTemplate(_Named):
 
     shared = True
 
-    def __init__(self, parameters: Parameters, template: Template, space: Keyspace) -> None:
-        super().__init__(parameters)
+    def __init__(self, parameters: Parameters, template: Template, space: Keyspace, generation: str) -> None:
+        super().__init__(parameters, generation)
         self.space = space
         self._template = template
 
@@ -105,8 +107,8 @@ class ByRule(_Named):
 
     shared = True
 
-    def __init__(self, parameters: Parameters, function: Callable[..., Any], space: Keyspace) -> None:
-        super().__init__(parameters)
+    def __init__(self, parameters: Parameters, function: Callable[..., Any], space: Keyspace, generation: str) -> None:
+        super().__init__(parameters, generation)
         self.space = space
         self._rule = rule(function, parameters.signature, "key")
 

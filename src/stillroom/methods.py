@@ -13,6 +13,8 @@ from functools import update_wrapper
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
+from .entry import MISSING
+
 if TYPE_CHECKING:
     from .function import Operations
 
@@ -22,13 +24,14 @@ __all__ = ["BoundFunction", "CachedMethod", "descriptor"]
 class BoundFunction:
     """A cached method of one object, or a cached class method of one class. Subclasses bring a compiled ``__call__``."""
 
-    __slots__ = ("__self__",)
+    __slots__ = ("__self__", "__weakref__")
 
     __func__: Callable[..., Any]
     operations: Operations
 
-    def __init__(self, owner: Any) -> None:
-        self.__self__ = owner
+    def __init__(self, owner: Any, obj: Any = MISSING) -> None:
+        # With two arguments, the function first, as the type of bound methods takes them: `weakref.WeakMethod` goes by that.
+        self.__self__ = owner if obj is MISSING else obj
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__func__, name)
@@ -39,8 +42,15 @@ class BoundFunction:
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self.__self__ is other.__self__
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (self.__self__, self.__func__.__name__)
+
     def __hash__(self) -> int:
         return hash((type(self), id(self.__self__)))
+
+    @property
+    def __wrapped__(self) -> Any:
+        return MethodType(self.__func__.__wrapped__, self.__self__)  # type: ignore[attr-defined]
 
     @property
     def __signature__(self) -> inspect.Signature:
@@ -88,6 +98,9 @@ class CachedMethod:
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self._function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<cached method {self._function.__qualname__}>"
 
     def __getattr__(self, name: str) -> Any:
         if name == "_function":  # not there yet, as in a copy that is being made

@@ -63,7 +63,9 @@ class Names:
         for name, key in self._keys(values).items():  # all of them checked before the first is stored
             await self._write(Lookup(key, generations), values[name], policy)
 
-    async def set(self, name: str, value: Any, ttl: Duration | Missing | None, tags: Sequence[str], *, if_absent: bool = False) -> bool:
+    async def set(
+        self, name: str, value: Any, ttl: Duration | Missing | None, tags: Sequence[str], *, if_absent: bool = False
+    ) -> bool:
         return await self._write(Lookup(self._key(name), _generations(tags)), value, self._policy(ttl), if_absent=if_absent)
 
     async def delete_many(self, names: Iterable[str]) -> int:

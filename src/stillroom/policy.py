@@ -1,8 +1,7 @@
 """The freshness rules of one decorated function, checked once and frozen.
 
 Every setting of ``@cache(...)`` that says how long a value may be served, and what happens around its end, is a field of
-`Policy`. ``None`` or zero means off. A policy decides nothing by itself: `stillroom._engine.verdict` does, from a policy, an entry
-and the time.
+`Policy`. A policy decides nothing by itself: `stillroom._engine.verdict` does, from a policy, an entry and the time.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from .errors import ConfigurationError
 __all__ = ["LoadLock", "Policy", "RefreshAhead", "StoreIf", "Ttl", "flag"]
 
 Ttl: TypeAlias = "Duration | Callable[..., Duration | None] | None"
-"""How long a value is fresh: a duration, ``None`` (until invalidated), or a callable of the arguments that returns one of these."""
+"""How long a value is fresh: a duration, ``None`` (until invalidated), or a callable that returns one of these."""
 TtlRule: TypeAlias = Callable[[Mapping[str, object], Mapping[str, object]], "Duration | None"]
 """A ttl that depends on the call: given the arguments by name, and the value under the name ``value``."""
 RefreshAhead: TypeAlias = 'float | Literal["xfetch"] | None'

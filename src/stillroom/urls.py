@@ -25,7 +25,9 @@ def open_store(url: str | Store, clock: Clock, options: Mapping[str, Any]) -> St
     place, _, query = url.partition("?")
     if place.lower() != "memory://":
         raise ConfigurationError(
-            f'url must be like "memory://" or "memory://?max_entries=10000", not {url!r}', setting="url", given=url
+            f'url must be like "memory://" or "memory://?max_entries=10000", which {_shown(url)!r} is not',
+            setting="url",
+            given=_shown(url),
         )
     settings = {**_settings(query), **options}
     unknown = sorted(settings.keys() - {*_WHOLE_NUMBERS, "weigher"})
@@ -39,7 +41,7 @@ def open_store(url: str | Store, clock: Clock, options: Mapping[str, Any]) -> St
 
 
 def _given(store: Store, options: Mapping[str, Any]) -> Store:
-    if not isinstance(store, Store):
+    if isinstance(store, type) or not isinstance(store, Store):
         raise ConfigurationError(f"url must be a text or a store, not {store!r}", setting="url", given=store)
     if options:
         raise ConfigurationError(
@@ -56,10 +58,18 @@ def _settings(query: str) -> dict[str, object]:
     return dict(_option(name, text) for name, text in parse_qsl(query, keep_blank_values=True))
 
 
+def _shown(url: str) -> str:
+    """Return what an error may show of a url: neither password nor options."""
+    scheme, separator, rest = url.partition("?")[0].partition("://")
+    return scheme + separator + rest.rpartition("@")[2]
+
+
 def _option(name: str, text: str) -> tuple[str, object]:
     if name in _WHOLE_NUMBERS:
         try:
             return name, int(text)
         except ValueError as error:
             raise ConfigurationError(f"{name} must be a whole number, not {text!r}", setting=name, given=text) from error
+    if name == "weigher":
+        raise ConfigurationError("weigher must be given as a keyword: a url can only hold its name", setting=name, given=text)
     return name, text

@@ -89,6 +89,12 @@ async def eventually_async(holds: Callable[[], Any], within: float = PATIENCE) -
         await asyncio.sleep(0.001)
 
 
+def inner(cache: Any) -> Any:
+    """Return the memory store of a cache, with what is private to it."""
+    store = cache._core.store
+    return getattr(store, "inner", store)
+
+
 def passengers(cache: Any) -> int:
     """Return how many callers wait for the loads of a cache, leaders included."""
     return sum(flight.passengers for flight in list(cache._core.flights._table.values()))

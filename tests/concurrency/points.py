@@ -62,7 +62,7 @@ class WatchedPool(Pool):
     """A pool that can be waited for, and whose jobs pass a point when they begin."""
 
     def __init__(self, point: Callable[[str], Any]) -> None:
-        super().__init__()
+        super().__init__(idle=0.01)
         self._point = point
         self._busy = 0
         self._changed = threading.Condition()
@@ -76,7 +76,10 @@ class WatchedPool(Pool):
                 self._count(-1)
 
         self._count(1)
-        return super().submit(watched) or bool(self._count(-1))
+        if super().submit(watched):
+            return True
+        self._count(-1)
+        return False
 
     def wait_until_idle(self) -> None:
         with self._changed:

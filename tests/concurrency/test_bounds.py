@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.concurrency.meeting import Worker, eventually, joined
+from tests.concurrency.meeting import Worker, eventually, inner, joined
 
 from stillroom import Cache
 from stillroom._runtime import clock as system_clock
@@ -32,8 +32,7 @@ def quick_switches() -> Iterator[None]:
 
 def leftovers(cache: Cache) -> dict[str, int]:
     """Return how much there is of everything that must vanish by itself."""
-    core, store = cache._core, cache._core.store
-    store = store.inner if isinstance(store, ChaosStore) else store
+    core, store = cache._core, inner(cache)
     warmer = core.engine._loader._warmer
     partitions = list(store._partitions)
     return {
@@ -60,14 +59,14 @@ def test_very_many_keys_leave_no_more_than_the_entries_allowed(named: bool) -> N
 
     for k in range(count):
         load(k)
-    assert cache._core.store.size <= 1000
+    assert inner(cache).size <= 1000
     left = leftovers(cache)
     assert left.pop("names of generations") <= 1001
     assert not any(left.values()), left
     cache.clear()
     gc.collect()
     assert leftovers(cache)["names of generations"] <= 1
-    assert cache._core.store.size == 0
+    assert inner(cache).size == 0
 
 
 def test_very_many_keys_of_coroutine_functions_leave_nothing() -> None:
@@ -86,7 +85,7 @@ def test_very_many_keys_of_coroutine_functions_leave_nothing() -> None:
         assert len(asyncio.all_tasks()) == 1
 
     asyncio.run(main())
-    assert cache._core.store.size <= 1000
+    assert inner(cache).size <= 1000
     left = leftovers(cache)
     left.pop("names of generations")
     assert not any(left.values()), left
@@ -101,7 +100,7 @@ def test_very_many_tags_that_are_invalidated_leave_nothing() -> None:
         cache.get(f"n{k}")
         cache.delete(f"missing{k}")
         cache.get_or_load(f"l{k % 10}", lambda: 1, tags=[f"u{k}"])
-    assert cache._core.store.size <= 10_000
+    assert inner(cache).size <= 10_000
     gc.collect()
     left = leftovers(cache)
     assert left.pop("names of generations") <= 10_001
@@ -149,12 +148,13 @@ def test_functions_that_are_dropped_leave_nothing(kind: str) -> None:
     cache = Cache()
     cache.set("other", 0)
     before = leftovers(cache)
-    partitions = len(list(cache._core.store._partitions))
+    partitions = len(list(inner(cache)._partitions))
 
     class Value:
         """Something that can be watched."""
 
     watched = []
+    function: Any
     for number in range(100):
         function, value = _local(cache, kind, number, Value)
         watched += [weakref.ref(function), weakref.ref(value)]
@@ -168,7 +168,7 @@ def test_functions_that_are_dropped_leave_nothing(kind: str) -> None:
         cache.clear()
     gc.collect()
     assert [one for one in watched if one() is not None] == []
-    assert len(list(cache._core.store._partitions)) <= partitions + 1
+    assert len(list(inner(cache)._partitions)) <= partitions + 1
     assert len(cache._core._operations) == len(cache._core._templates) == 0
     assert leftovers(cache) == before
 
@@ -196,7 +196,7 @@ def _local(cache: Cache, kind: str, number: int, make: Any) -> tuple[Any, Any]:
                 return make()
 
         return Local, Local().method(number)
-    settings: dict[str, Any] = {"named": {"key": "local:{k}"}, "tagged": {"tags": ["{k}"]}}.get(kind, {})
+    settings: Any = {"named": {"key": "local:{k}"}, "tagged": {"tags": ["{k}"]}}.get(kind, {})
 
     @cache(ttl=600, name="local", **settings)
     def blocking(k: int) -> Any:

@@ -61,7 +61,7 @@ class Cycle:
 
 for back in backs:
     gc.set_threshold(11)
-    for k in range(150):
+    for k in range(100):
         Cycle(back)
         f(k % 20), f.invalidate(k), f.put(1, k), cache.set(f"n{k}", 1, tags=["a"]), cache.delete(f"n{k}"), f.refresh(k)
         Cycle(back)
@@ -115,7 +115,7 @@ lines, wrong = seen, set()
 assert lines > 500
 for number, back in enumerate(backs):
     cache.clear()
-    for at in range(1 + number, lines, 17):
+    for at in range(1 + number, lines, 29):
         try:
             run_traced()
             f(1), f(1), cache.set("x", 1)

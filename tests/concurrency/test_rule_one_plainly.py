@@ -21,7 +21,7 @@ def invalidation(cache: Cache, function: Any, way: str) -> Callable[[], Any]:
     """Return a way to invalidate ``function(1)``, to be called from a thread."""
     ways: dict[str, Callable[[], Any]] = {
         "key": lambda: function.invalidate(1),
-        "function": lambda: function.invalidate_all(),
+        "function": function.invalidate_all,
         "tag": lambda: cache.invalidate(tags=["t:1"]),
         "namespace": lambda: cache.invalidate(namespace="main"),
         "clear": cache.clear,

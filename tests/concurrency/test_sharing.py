@@ -7,7 +7,7 @@ import threading
 from typing import Any
 
 import pytest
-from tests.concurrency.meeting import Gate, Loop, Worker, eventually, eventually_async, joined, passengers
+from tests.concurrency.meeting import Gate, Loop, Worker, eventually, eventually_async, inner, joined, passengers
 
 from stillroom import Cache
 from stillroom.stores.memory import MemoryStore
@@ -26,7 +26,7 @@ class Pair:
     def __init__(self, cache: Cache, **policy: Any) -> None:
         self.cache = cache
         self.gate = Gate()
-        self.loads: list[object] = []
+        self.loads: list[int] = []
         self.error: Exception | None = None
         self._lock = threading.Lock()
 
@@ -168,7 +168,7 @@ def test_awkward_errors_reach_the_caller_and_leave_nothing(error: BaseException)
         worker = Worker(lambda: load(1))
         assert worker.join() is error
     assert len(cache._core.flights) == 0
-    assert not any(partition.leases for partition in cache._core.store._partitions)
+    assert not any(partition.leases for partition in inner(cache)._partitions)
 
 
 def test_a_load_that_is_not_shared_is_made_by_each() -> None:
@@ -178,4 +178,4 @@ def test_a_load_that_is_not_shared_is_made_by_each() -> None:
     eventually(lambda: len(pair.loads) == 4)
     pair.gate.open()
     assert [worker.join() for worker in threads] == [1] * 4
-    assert not any(partition.leases for partition in pair.cache._core.store._partitions)
+    assert not any(partition.leases for partition in inner(pair.cache)._partitions)

@@ -6,7 +6,9 @@ import pytest
 from tests.engine.scene import Origin, Scene
 
 from stillroom._engine import warm
-from stillroom.observe.events import LoadFailed
+from stillroom.observe.events import LoadFailed, StoreFailed
+from stillroom.stores.memory import MemoryStore
+from stillroom.testing import ChaosStore
 
 
 async def test_a_key_is_refreshed_at_its_end_without_being_asked(scene: Scene, origin: Origin) -> None:
@@ -282,3 +284,16 @@ async def test_a_value_without_an_end_needs_no_warming(scene: Scene, origin: Ori
     await scene.later(1e9)
     assert origin.loads == 1
     assert await load() == "v1"
+
+
+async def test_a_store_that_fails_when_a_warm_key_is_due_is_reported_and_harms_nothing(scene: Scene, origin: Origin) -> None:
+    """Rules 34 and 37: what goes wrong behind is an event, never an error in a thread or a task that nobody looks at."""
+    chaos = ChaosStore(MemoryStore(clock=scene.clock))
+    scene.open(chaos)
+    load = scene.cached(ttl=60, keep_warm=True)
+    await load()
+    chaos.fail("read", times=1)
+    scene.clock.advance(60)
+    await scene.until(lambda: scene.reported(StoreFailed))
+    await scene.settled()
+    assert await load() == "v2"

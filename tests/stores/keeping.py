@@ -59,7 +59,7 @@ class Shop:
         self.clock = Now()
         self.store = MemoryStore(clock=self.clock, **settings)
         self.space = space or calls("f")
-        self.gate = Gate(self.clock.now)
+        self.gate = Gate()
         self.store.attach(self.gate, self.space, checked=checked)
 
     @property

@@ -384,7 +384,7 @@ async def test_there_are_never_more_entries_than_allowed() -> None:
     """Rule 30."""
     shop = Shop(max_entries=10)
     evicted: list[Key] = []
-    shop.store.on_evict = evicted.append
+    shop.store.on_evict = (evicted.append,)
     for key in range(100):
         await shop.load(key)
         assert shop.store.size <= 10
@@ -515,7 +515,7 @@ async def test_the_store_can_be_used_from_everything_it_calls() -> None:
         def __del__(self) -> None:
             asked()
 
-    shop.store.on_evict = lambda key: found.extend([asked(key) == 1])
+    shop.store.on_evict = (lambda key: found.extend([asked(key) == 1]),)
     for key in range(8):
         await shop.load(key, Value())
     await shop.load(7, Value())
@@ -524,6 +524,11 @@ async def test_the_store_can_be_used_from_everything_it_calls() -> None:
     await shop.load(8, Value(), fresh=1.0)
     shop.clock.time = 1.0
     await shop.read(8)
+    await shop.load(9, Value())
+    await shop.store.invalidate(namespaces=["main"])
+    await shop.load(10, Value())
+    await shop.load(11, Value())
+    await shop.store.invalidate(namespaces=["main"])
     await shop.store.invalidate(everything=True)
     assert len(found) > 20
     assert all(found)
@@ -592,7 +597,7 @@ async def test_a_closed_store_has_nothing_and_takes_nothing() -> None:
     assert await shop.store.delete([shop.key("k")]) == 0
     assert await shop.store.names(shop.space) == []
     await shop.store.invalidate(everything=True)
-    shop.store.plain(True)
+    shop.store.plain(True, [shop.gate])
     assert shop.store.size == 0
     assert shop.hit("k") is MISSING
     assert shop.partition.leases == {}

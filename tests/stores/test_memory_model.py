@@ -50,7 +50,7 @@ class Twins:
         self.clock = Now()
         self.store = MemoryStore(max_entries=max_entries, clock=self.clock)
         self.spaces = [calls("f"), calls("g", "other"), names()]
-        self.gates = [Gate(self.clock.now) for _ in self.spaces]
+        self.gates = [Gate() for _ in self.spaces]
         for gate, space, checked in zip(self.gates, self.spaces, (False, True, True), strict=True):
             self.store.attach(gate, space, checked=checked)
         self.forgets = max_entries < 18

@@ -52,7 +52,7 @@ def test_everything_at_once_leaves_a_whole_store() -> None:
     """Rules 17 and 30."""
     shop = Shop(names(), max_entries=50, max_bytes=4_000, weigher=lambda key, value: 1 + value % 100)
     evicted: list[Key] = []
-    shop.store.on_evict = evicted.append
+    shop.store.on_evict = (evicted.append,)
 
     def work(chance: random.Random) -> None:
         key, store = chance.randrange(100), shop.store

@@ -27,19 +27,27 @@ async def test_a_gate_follows_when_the_entries_start_anew() -> None:
     assert shop.hit(1) == "new"
 
 
-async def test_closed_gates_have_no_entries_and_stay_closed() -> None:
+async def test_a_closed_gate_has_no_entries_and_stays_closed() -> None:
     shop = Shop()
     await shop.load(1)
-    shop.store.plain(False)
+    shop.store.attach(second := Gate(), shop.space)
+    shop.store.plain(False, [shop.gate])
     assert shop.gate.entries == {}
-    shop.store.attach(late := Gate(shop.clock.now), calls("g"))
-    shop.store.attach(second := Gate(shop.clock.now), shop.space)
     await shop.store.invalidate(names=["f"])
     await shop.load(1, "new")
-    assert (shop.gate.entries, late.entries, second.entries) == ({}, {}, {})
-    shop.store.plain(True)
+    assert shop.gate.entries == {}
+    assert list(second.entries) == [1]
+    shop.store.plain(True, [shop.gate])
     assert shop.hit(1) == "new"
     assert second.entries is shop.gate.entries
+
+
+async def test_a_gate_may_be_closed_before_it_leads_anywhere() -> None:
+    shop = Shop()
+    await shop.load(1)
+    shop.store.plain(False, [late := Gate()])
+    shop.store.attach(late, shop.space)
+    assert late.entries == {}
 
 
 async def test_a_detached_gate_leads_nowhere() -> None:
@@ -62,7 +70,7 @@ async def test_a_gate_that_moves_leaves_its_former_partition() -> None:
 
 async def test_gates_are_held_weakly() -> None:
     shop = Shop()
-    shop.gate = Gate(shop.clock.now)
+    shop.gate = Gate()
     shop.store.attach(shop.gate, shop.space)
     assert len(shop.partition._gates) == 1
 
@@ -81,7 +89,7 @@ async def test_an_unchecked_gate_that_comes_later_bars_the_entries_that_are_ther
     await shop.load(1, "value", "t:red")
     await shop.load(2)
     assert shop.checked_hit(1) == "value"
-    shop.store.attach(Gate(shop.clock.now), shop.space, checked=False)
+    shop.store.attach(Gate(), shop.space, checked=False)
     assert not shop.partition.checked
     assert shop.partition.entries[1].plain_until == NEVER
     assert shop.partition.entries[2].plain_until == math.inf
@@ -103,9 +111,9 @@ async def test_a_checked_gate_notices_that_a_tag_was_invalidated() -> None:
 async def test_names_are_checked_unless_somebody_does_not() -> None:
     store, space = MemoryStore(), names()
     assert store.partition(space).checked
-    store.attach(Gate(lambda: 0.0), space, checked=True)
+    store.attach(Gate(), space, checked=True)
     assert store.partition(space).checked
-    store.attach(gate := Gate(lambda: 0.0), space, checked=False)
+    store.attach(gate := Gate(), space, checked=False)
     assert not store.partition(space).checked
     assert gate.home is store.partition(space)
 

@@ -23,7 +23,7 @@ from .verdict import Verdict, is_spared, judge, rescues
 if TYPE_CHECKING:
     from .._runtime.flights import Flight, Flights
     from .._runtime.runtime import Runtime
-    from ..protocols import Reading, Store
+    from ..protocols import Store
 
 __all__ = ["Engine", "Reporter"]
 
@@ -70,6 +70,10 @@ class Engine:
         self._draw = draw
         self.reporter = reporter
         self._loader = Loader(store, flights, now, draw, reporter)
+
+    def retire(self) -> None:
+        """Start nothing any more by itself: another engine takes over."""
+        self._loader.retire()
 
     async def fetch(self, call: Call, runtime: Runtime, look: Look | None = None) -> Answer:
         """Answer a call from the store, or from a load; a caller that has looked into the store already says what it found."""

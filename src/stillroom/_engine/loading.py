@@ -45,7 +45,11 @@ class Loader:
         self.now = now
         self._draw = draw
         self.reporter = reporter
-        self._warmer = Warmer(store, flights, now, self.load)
+        self._warmer = Warmer(store, flights, now, self.load, reporter)
+
+    def retire(self) -> None:
+        """Keep nothing warm any more."""
+        self._warmer.retire()
 
     async def load(
         self, call: Call, flight: Flight, runtime: Runtime, look: Look | None, purpose: Purpose = Purpose.ANSWER

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
+from .._runtime.forks import ForkSafeLock
 from ..entry import MISSING, Entry
 from .call import Purpose
 from .verdict import is_idle, warm_at
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from .._runtime.runtime import Runtime
     from ..protocols import Key, Store, Timer
     from .call import Call
+    from .fetch import Reporter
 
 __all__ = ["Warmer"]
 
@@ -34,13 +36,17 @@ class Warmer:
         flights: Flights,
         now: Callable[[], float],
         load: Callable[..., Coroutine[Any, Any, None]],
+        reporter: Reporter,
     ) -> None:
         self._store = store
         self._flights = flights
         self._now = now
         self._load = load
+        self._reporter = reporter
+        self._lock = ForkSafeLock()
         self._read_at: dict[Key, float] = {}
         self._timers: dict[Key, Timer] = {}
+        self._is_retired = False
 
     def keep(self, call: Call, entry: Entry[Any], runtime: Runtime, read_at: float | None) -> None:
         """Refresh a key when its entry is about to expire.
@@ -51,20 +57,38 @@ class Warmer:
             runtime: the one to load on.
             read_at: when a caller asked for the key; ``None`` if nobody did this time.
         """
-        key = call.key
-        if read_at is not None:
-            self._read_at[key] = read_at
-        timer = runtime.later(warm_at(entry, self._now()), lambda: self._wake(call, runtime))
-        former = self._timers.pop(key, None)
+        self._wake_at(warm_at(entry, self._now()), call, runtime, read_at)
+
+    def retire(self) -> None:
+        """Let all keys go, for good."""
+        with self._lock:
+            self._is_retired = True
+            timers = list(self._timers.values())
+            self._timers.clear()
+            self._read_at.clear()
+        for timer in timers:
+            timer.cancel()
+
+    def _wake_at(self, when: float, call: Call, runtime: Runtime, read_at: float | None) -> None:
+        timer = runtime.later(when, lambda: self._wake(call, runtime))
+        with self._lock:
+            former = self._timers.pop(call.key, None)
+            if self._is_retired:
+                former = timer
+            else:
+                self._timers[call.key] = timer
+                if read_at is not None:
+                    self._read_at[call.key] = read_at
+            surplus = next(iter(self._timers)) if len(self._timers) > LIMIT else None
         if former is not None:
             former.cancel()
-        self._timers[key] = timer
-        if len(self._timers) > LIMIT:
-            self._let_go(next(iter(self._timers)))
+        if surplus is not None:
+            self._let_go(surplus)
 
     def _let_go(self, key: Key) -> None:
-        timer = self._timers.pop(key, None)
-        self._read_at.pop(key, None)
+        with self._lock:
+            timer = self._timers.pop(key, None)
+            self._read_at.pop(key, None)
         if timer is not None:
             timer.cancel()
 
@@ -75,20 +99,25 @@ class Warmer:
 
     async def _refresh(self, call: Call, errand: Flight, runtime: Runtime) -> None:
         """Refresh one key; the errand is the flight that this runs as, the load gets a flight of its own."""
-        key = call.key
-        timer = self._timers.get(key)
+        timer = self._timers.get(call.key)
         try:
             await self._refresh_if_wanted(call, runtime)
         finally:
-            if self._timers.get(key) is timer:  # nothing was stored that would have set the next one
-                self._let_go(key)
+            if self._timers.get(call.key) is timer:  # nothing was stored that would have set the next one
+                self._let_go(call.key)
             self._flights.abandon(errand)
 
     async def _refresh_if_wanted(self, call: Call, runtime: Runtime) -> None:
-        (reading,) = await self._store.read((call.lookup,), count=False)
+        policy, now = call.source.policy, self._now()
+        try:
+            (reading,) = await self._store.read((call.lookup,), count=False)
+        except Exception as error:
+            self._reporter.store_failed(self._store, "read", error)
+            self._wake_at(now + policy.retry_after, call, runtime, None)
+            return
         read_at = max(self._read_at.get(call.key, 0.0), reading.read_at)
         self._read_at[call.key] = read_at
-        if reading.entry is MISSING or is_idle(reading.entry, call.source.policy, read_at, self._now()):
+        if reading.entry is MISSING or is_idle(reading.entry, policy, read_at, now):
             return
         flight = self._flights.start(call.key, reading.generations)
         if flight is not None:  # otherwise somebody loads it now, and will set the next timer

@@ -49,7 +49,7 @@ class _Wakeups:
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, _Timer]] = []
         self._order = itertools.count()
-        self._changed = threading.Condition(threading.Lock())
+        self._changed = threading.Condition()
         self._serving = False
         self._sweep_at = self._SWEEP_ABOVE
         on_fork(self)
@@ -99,7 +99,7 @@ class _Wakeups:
         self._changed.release()
 
     def after_fork_in_child(self) -> None:
-        self._changed = threading.Condition(threading.Lock())
+        self._changed = threading.Condition()
         self._heap.clear()  # who waits for these, and what they would start, is in the parent
         self._serving = False
 

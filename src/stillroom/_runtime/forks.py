@@ -53,6 +53,7 @@ class ForkSafeLock:
 _outer: weakref.WeakSet[Forkable] = weakref.WeakSet()
 _owners: weakref.WeakSet[Forkable] = weakref.WeakSet()
 _taken: list[Forkable] = []
+_forking = threading.Lock()
 
 
 def on_fork(owner: Forkable) -> None:
@@ -61,7 +62,8 @@ def on_fork(owner: Forkable) -> None:
 
 
 def _before() -> None:
-    for owner in [*_outer, *_owners]:  # in the order in which they are taken elsewhere, or two threads could wait for each other
+    _forking.acquire()  # one thread at a time, or two of them could take the locks below in different orders
+    for owner in [*_outer, *_owners]:  # in the order in which they are taken elsewhere
         owner.before_fork()
         _taken.append(owner)
 
@@ -69,11 +71,13 @@ def _before() -> None:
 def _in_parent() -> None:
     while _taken:
         _taken.pop().after_fork_in_parent()
+    _forking.release()
 
 
 def _in_child() -> None:
     while _taken:
         _taken.pop().after_fork_in_child()
+    _forking.release()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork

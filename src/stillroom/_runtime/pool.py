@@ -30,7 +30,7 @@ class Pool:
         self._backlog = backlog
         self._idle = idle
         self._jobs: deque[tuple[contextvars.Context, Callable[[], None]]] = deque()
-        self._wanted = threading.Condition(threading.Lock())
+        self._wanted = threading.Condition()
         self._threads = 0
         self._waiting = 0
         on_fork(self)
@@ -93,6 +93,6 @@ class Pool:
         self._wanted.release()
 
     def after_fork_in_child(self) -> None:
-        self._wanted = threading.Condition(threading.Lock())
+        self._wanted = threading.Condition()
         self._jobs.clear()
         self._threads = self._waiting = 0

@@ -39,6 +39,8 @@ class TaskRuntime:
         await self.wait(flight, None)
         if task.cancelled():  # from within, by something that the user's function awaited
             raise asyncio.CancelledError
+        if flight.result is Result.ABANDONED:
+            task.result()  # raises whatever kept it from landing: an error of stillroom's own, or of a store's
         return True
 
     async def wait(self, flight: Flight, until: float | None) -> None:
@@ -89,6 +91,7 @@ class TaskRuntime:
 
         # A task that is cancelled before its first step never gets to say so itself; nor does one that its loop left behind.
         task.add_done_callback(lambda _: flight.end(Result.ABANDONED))
+        task.add_done_callback(_looked_at)
         return task
 
 
@@ -103,6 +106,12 @@ def _from_any_thread(loop: asyncio.AbstractEventLoop, act: Callable[[], object])
             pass
 
     return call
+
+
+def _looked_at(task: asyncio.Task[None]) -> None:
+    """Take note of a task's error, which its leader raises, so that asyncio does not say that nobody did."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _waker(loop: asyncio.AbstractEventLoop, ended: asyncio.Future[None]) -> Callable[[], None]:

@@ -53,9 +53,20 @@ class Hub:
         return self._announcer
 
     def subscribe(self, listener: Listener, kinds: tuple[type[Event], ...]) -> Callable[[], None]:
-        """Have a listener hear of events of some kinds, or of all if none are given, and return what ends that."""
+        """Have a listener hear of events of some kinds, or of all if none are given, and return what ends that.
+
+        Raises:
+            ConfigurationError: the listener cannot be called, or a kind is no type of event.
+        """
         from .events import Event  # only now that somebody listens, see `announcer`
 
+        if not callable(listener):
+            raise ConfigurationError(f"listener must be callable, not {listener!r}", setting="listener", given=listener)
+        for kind in kinds:
+            if not (isinstance(kind, type) and issubclass(kind, Event)):
+                raise ConfigurationError(
+                    f"kinds must be types of events such as CallAnswered, not {kind!r}", setting="kinds", given=kind
+                )
         item = (listener, kinds or (Event,))
         self._change(lambda: (*self._listeners, item))
 

@@ -48,7 +48,7 @@ class MemoryStore:
     Attributes:
         name: ``"memory"``.
         epoch: an object that every invalidation replaces.
-        on_evict: called with the key of each entry that made room for another; must not raise.
+        on_evict: who is called with the key of each entry that made room for another; they must not raise.
     """
 
     name: Final = "memory"
@@ -66,8 +66,10 @@ class MemoryStore:
             _check_bound(max_bytes, "max_bytes")
         elif weigher is not None:
             raise ConfigurationError("weigher has no use without max_bytes", setting="weigher", given=weigher)
+        if weigher is not None and not callable(weigher):
+            raise ConfigurationError(f"weigher must be callable, not {weigher!r}", setting="weigher", given=weigher)
         self.epoch = object()
-        self.on_evict: Callable[[Key], None] | None = None
+        self.on_evict: tuple[Callable[[Key], None], ...] = ()
         self._weigher = None if max_bytes is None else weigher or weigh
         self._now = (clock or SystemClock()).now
         self._room = Room(max_entries) if max_bytes is None else Room(max_entries, max_bytes)
@@ -125,10 +127,13 @@ class MemoryStore:
             if gate.home is not None:
                 gate.home.dismiss(gate)
 
-    def plain(self, is_open: bool) -> None:
-        """Open or close all gates, those attached later included; behind a closed gate there are no entries."""
+    def plain(self, is_open: bool, gates: Iterable[Gate]) -> None:
+        """Open or close gates; behind a closed one there are no entries."""
         with self._lock:
-            self._partitions.open(is_open and not self._is_closed)
+            for gate in gates:
+                gate.is_open = is_open
+                if gate.home is not None:
+                    gate.home.show()
 
     # The store protocol
 
@@ -261,7 +266,6 @@ class MemoryStore:
         """Let go of everything held; a closed store answers every read with ``MISSING``."""
         with self._lock:
             self._is_closed = True
-            self._partitions.open(False)
         await self.invalidate(everything=True)
 
     # Fork
@@ -292,11 +296,11 @@ class MemoryStore:
         with self._lock:
             dropped, evicted = self._room.hand_over()
         del dropped
-        if self.on_evict is not None:
+        for on_evict in self.on_evict:
             for node in evicted:
                 space = node.home.space()
                 if space is not None:
-                    self.on_evict(Key(space, node.key))
+                    on_evict(Key(space, node.key))
 
     # Under the lock
 

@@ -7,7 +7,7 @@ dict was not invalidated. Nothing in here takes a lock: the store does. Plain hi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -29,19 +29,19 @@ class Gate:
     Attributes:
         entries: the nodes that it may serve by local key; empty while the gate is closed. Nobody but the store writes into it.
         store: the store they are in, whose ``epoch`` vouches for entries with tags.
-        now: the clock.
         hits: plain hits, for functions that share their entries with others and therefore count here.
         home: the partition, while attached.
+        is_open: whether the plain hit path may be taken; changed by `MemoryStore.plain` only.
     """
 
-    __slots__ = ("__weakref__", "entries", "hits", "home", "now", "store")
+    __slots__ = ("__weakref__", "entries", "hits", "home", "is_open", "store")
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self) -> None:
         self.entries: dict[Hashable, Node] = {}
         self.store: Any = None
-        self.now = now
         self.hits = 0
         self.home: Partition | None = None
+        self.is_open = True
 
 
 class Partition:
@@ -63,7 +63,6 @@ class Partition:
 
     __slots__ = (
         "_gates",
-        "_is_open",
         "checked",
         "entries",
         "evictions",
@@ -77,7 +76,7 @@ class Partition:
         "usual",
     )
 
-    def __init__(self, space: ref[Keyspace], namespace: str, function: str | None, usual: Generations, is_open: bool) -> None:
+    def __init__(self, space: ref[Keyspace], namespace: str, function: str | None, usual: Generations) -> None:
         self.space = space
         self.namespace = namespace
         self.function = function
@@ -89,7 +88,6 @@ class Partition:
         self.checked = function is None
         self.plain_hits = self.evictions = 0
         self._gates: list[ref[Gate]] = []
-        self._is_open = is_open
 
     def count_hits(self) -> int:
         """Return how many hits the plain path has answered; exact whenever no other thread is at work on the partition."""
@@ -106,13 +104,8 @@ class Partition:
     def renew(self) -> dict[Hashable, Node]:
         """Start with a new dict of entries, void all leases, and return the former dict."""
         former, self.entries, self.leases = self.entries, {}, {}
-        self._show()
+        self.show()
         return former
-
-    def open(self, is_open: bool) -> None:
-        """Open or close all gates."""
-        self._is_open = is_open
-        self._show()
 
     def admit(self, gate: Gate, checked: bool) -> None:
         """Attach a gate; one that does not check bars the plain path for entries with further generations."""
@@ -125,15 +118,16 @@ class Partition:
                 node.plain_until = NEVER
         self._gates.append(ref(gate))
         gate.home = self
-        self._show()
+        self.show()
 
     def dismiss(self, gate: Gate) -> None:
         """Detach a gate."""
         self._gates = [other for other in self._gates if other() not in (None, gate)]
         gate.home, gate.entries = None, {}
 
-    def _show(self) -> None:
+    def show(self) -> None:
+        """Let open gates lead to the entries, and closed ones nowhere."""
         for weak in self._gates:
             gate = weak()
             if gate is not None:
-                gate.entries = self.entries if self._is_open else {}
+                gate.entries = self.entries if gate.is_open else {}

@@ -38,7 +38,6 @@ class Partitions:
         self._partitions: dict[ref[Keyspace], Partition] = {}
         self._of_function: dict[str, list[Partition]] = {}
         self.lost: deque[ref[Keyspace]] = deque()
-        self._is_open = True
 
     def __iter__(self) -> Iterator[Partition]:
         return iter(self._partitions.values())
@@ -53,7 +52,7 @@ class Partitions:
         if partition is None:
             weak = ref(space, self.lost.append)
             usual = self._usual(space.namespace, space.function)
-            partition = Partition(weak, space.namespace, space.function, usual, self._is_open)
+            partition = Partition(weak, space.namespace, space.function, usual)
             self._partitions[weak] = partition
             if space.function is not None:
                 self._of_function.setdefault(space.function, []).append(partition)
@@ -64,12 +63,6 @@ class Partitions:
         if names == partition.names:
             return partition.usual
         return partition.usual[:2] + tuple([self._generations.of_name(name) for name in names])
-
-    def open(self, is_open: bool) -> None:
-        """Open or close the gates of all partitions, those to come included."""
-        self._is_open = is_open
-        for partition in self:
-            partition.open(is_open)
 
     def end(self, names: Collection[str], namespaces: Collection[str], everything: bool) -> Over:
         """End generations, and let the partitions that this ends as a whole start anew."""

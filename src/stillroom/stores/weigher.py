@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
-from typing import Final
+from typing import Final, cast
 
 __all__ = ["weigh"]
 
@@ -54,6 +54,7 @@ class _Weighing:
 
 
 def _referents(one: object) -> list[object]:
-    if isinstance(one, dict):  # for the garbage collector, text among the keys need not be mentioned
-        return [*dict.keys(one), *dict.values(one)]
+    if isinstance(one, dict):
+        named = cast("dict[object, object]", one)
+        return [*named.keys(), *named.values()]  # what is there for the garbage collector leaves out keys that are text
     return gc.get_referents(one)  # asks the type itself: no attribute is looked up, so no code of the user runs
