@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
@@ -151,7 +151,7 @@ class Core:
             drive(self.store.invalidate(names=(generation,)))
 
     @contextmanager
-    def switched_off(self) -> Iterator[None]:
+    def switched_off(self) -> Generator[None]:
         """Let all calls go past the cache, in all threads and tasks, until the block ends."""
         self.switch(1)
         try:

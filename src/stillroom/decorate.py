@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from types import MethodType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from . import generators
 from ._engine.generations import function_generation
@@ -53,9 +53,11 @@ class Identity(NamedTuple):
 def decorate(core: Core, target: Any, identity: Identity, policy_for: Callable[[inspect.Signature], Policy]) -> Any:
     """Return the cached form of a function, method, class method or static method."""
     if isinstance(target, staticmethod):
-        return staticmethod(_cached(core, target.__func__, identity, policy_for).caller)
+        return staticmethod(_cached(core, cast("staticmethod[..., Any]", target).__func__, identity, policy_for).caller)
     if isinstance(target, classmethod):
-        return _cached(core, target.__func__, identity, policy_for).descriptor(of_class=True)
+        return _cached(core, cast("classmethod[Any, ..., Any]", target).__func__, identity, policy_for).descriptor(
+            of_class=True
+        )
     if not callable(target):
         raise ConfigurationError(f"only something callable can be cached, not {target!r}", setting="function", given=target)
     made = _cached(core, target, identity, policy_for)

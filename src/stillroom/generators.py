@@ -8,7 +8,7 @@ for themselves: to wait for somebody else's loop to take its next item would be 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from ._runtime.runtime import drive
 from .kinds import Recording
@@ -26,7 +26,8 @@ def play(operations: Operations, arguments: _Arguments) -> Generator[Any, Any, A
     """Return the iterator that a call of a cached generator function gives."""
     core = operations.core
     if not operations.is_on:
-        return (yield from operations.past_the_cache(*arguments[1:]))
+        source: Generator[Any, Any, Any] = operations.past_the_cache(*arguments[1:])
+        return (yield from source)
     call = operations.call_of(*arguments)
     answer = drive(core.engine.recall(call, core.blocking))
     if answer is not None:
@@ -44,7 +45,7 @@ def _record(operations: Operations, call: Call, arguments: _Arguments) -> Genera
     take = drive(operations.core.engine.take(call))
     tape = _Tape(operations.function(*arguments[1], **arguments[2]), operations.kept)
     try:
-        returned = yield from tape
+        returned = yield from cast("Generator[Any, Any, Any]", tape)
     except Exception as error:
         answer = drive(take.fail(error, at_once=not tape.items and not tape.talked_to))
         if answer.error is not None:

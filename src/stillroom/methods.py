@@ -40,7 +40,7 @@ class BoundFunction:
         return f"<bound cached method {self.__func__.__qualname__} of {self.__self__!r}>"
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.__self__ is other.__self__
+        return isinstance(other, type(self)) and self.__self__ is other.__self__
 
     def __reduce__(self) -> tuple[Any, ...]:
         return getattr, (self.__self__, self.__func__.__name__)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal, TypeAlias, cast
+from typing import Any, Final, Literal, TypeAlias
 
 from .durations import Duration, seconds
 from .errors import ConfigurationError
@@ -214,12 +214,12 @@ def _store_if(given: StoreIf) -> Callable[[Any], bool] | None:
 
 
 def _error_types(given: object, setting: str) -> tuple[type[Exception], ...]:
-    types = given if isinstance(given, tuple) else (given,)
+    types = cast("tuple[Any, ...]", given) if isinstance(given, tuple) else (given,)
     if not types or not all(isinstance(one, type) and issubclass(one, Exception) for one in types):
         raise ConfigurationError(
             f"{setting} must be exception types below Exception, not {given!r}", setting=setting, given=given
         )
-    return cast("tuple[type[Exception], ...]", types)
+    return types
 
 
 def _cache_errors(given: Mapping[type[Exception], Duration] | None) -> tuple[tuple[type[Exception], float], ...]:

@@ -50,7 +50,7 @@ def _given(store: Store, options: Mapping[str, Any]) -> Store:
     return store
 
 
-def _settings(query: str) -> dict[str, object]:
+def _settings(query: str) -> dict[str, Any]:
     if not query:
         return {}
     from urllib.parse import parse_qsl  # only now: the cache that is there without any set-up has no options

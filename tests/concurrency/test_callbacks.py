@@ -144,7 +144,7 @@ def listener(event):
         busy.append(1)
         back()
         busy.clear()
-for back in [*backs, lambda: cache.subscribe(print, int)(), lambda: cache.disabled().__enter__()]:
+for back in [*backs, lambda: cache.subscribe(lambda event: None)(), lambda: cache.disabled().__enter__()]:
     unsubscribe = cache.subscribe(listener)
     for k in range(20):
         f(k), f(k), f.invalidate(k), f.refresh(k), cache.set(f"n{k}", 1)

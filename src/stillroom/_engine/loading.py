@@ -176,7 +176,7 @@ class Loader:
 
 def ttl_of(policy: Policy, arguments: Callable[[], Mapping[str, object]], value: object) -> float:
     """Return for how many seconds a value is fresh; zero if the rule for it says that it is not to be stored."""
-    if isinstance(policy.ttl, float):
+    if not callable(policy.ttl):
         return policy.ttl
     ttl = policy.ttl(arguments(), {"value": value})
     if ttl is None:
@@ -193,10 +193,6 @@ def _generations(lease: Lease | None) -> Generations:
 
 def _raised(error: Exception) -> Answer:
     return Answer(None, error, Outcome.ERROR)
-
-
-def _is_newer(known: Entry[Any] | Missing, seen: Entry[Any] | Missing) -> bool:
-    return known is not MISSING and (seen is MISSING or known.loaded_at != seen.loaded_at)
 
 
 _LASTING: Final = frozenset({type(None), bool, bytes, dict, float, frozenset, int, list, set, str, tuple})

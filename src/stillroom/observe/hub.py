@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypeAlias
@@ -76,7 +76,7 @@ class Hub:
         return unsubscribe
 
     @contextmanager
-    def detect(self) -> Iterator[list[CallAnswered]]:
+    def detect(self) -> Generator[list[CallAnswered]]:
         """List the calls that this context, and what it starts, makes."""
         calls: list[CallAnswered] = []
         self._change(lambda: self._listeners, detecting=1)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 from .._runtime.clock import SystemClock
 from .._runtime.forks import on_fork
@@ -51,8 +51,6 @@ class MemoryStore:
         on_evict: who is called with the key of each entry that made room for another; they must not raise.
     """
 
-    name: Final = "memory"
-
     def __init__(
         self,
         *,
@@ -68,6 +66,7 @@ class MemoryStore:
             raise ConfigurationError("weigher has no use without max_bytes", setting="weigher", given=weigher)
         if weigher is not None and not callable(weigher):
             raise ConfigurationError(f"weigher must be callable, not {weigher!r}", setting="weigher", given=weigher)
+        self.name = "memory"
         self.epoch = object()
         self.on_evict: tuple[Callable[[Key], None], ...] = ()
         self._weigher = None if max_bytes is None else weigher or weigh

@@ -16,7 +16,7 @@ from .clock import FakeClock
 
 __all__ = ["SerializerContract", "StoreContract"]
 
-FALSY: tuple[Any, ...] = (None, 0, 0.0, "", b"", False, [], {}, (), set())
+FALSY: tuple[Any, ...] = (None, 0, 0.0, "", b"", False, list[Any](), dict[Any, Any](), (), set[Any]())
 
 
 class StoreContract:
