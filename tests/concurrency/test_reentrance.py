@@ -191,9 +191,11 @@ def test_a_blocking_call_on_a_loops_thread_does_not_wait_for_what_waits_for_that
         go_on.set()
     try:
         assert asked.result(PATIENCE) in ("K", "KL")
+    except BaseException:
+        _break_up(cache)
+        raise
     finally:
         gate.open()
-        _break_up(cache)
     assert task.result(PATIENCE) == "L"
     assert thread.join() == "KL"
     loop.close()
