@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ._runtime.clock import SystemClock
 from ._runtime.runtime import drive
 from .core import Core
-from .decorate import Identity, checked, decorate, text, texts, ttl_rule
+from .decorate import Identity, checked, decorate, ttl_rule
 from .durations import Duration
 from .entry import MISSING, Missing
 from .errors import ConfigurationError
@@ -20,6 +20,7 @@ from .names import Names
 from .observe.stats import Stats
 from .policy import LoadLock, Policy, RefreshAhead, StoreIf, Ttl, flag
 from .protocols import Clock, Listener, Store
+from .settings import text, texts
 from .urls import open_store
 from .verbs import Verbs
 
@@ -120,9 +121,9 @@ class Cache(Verbs):
             *bare: nothing; what stands here by mistake is the function under a ``@cache`` without brackets.
             ttl: the time a value is fresh, ``None`` until invalidated, or a callable of arguments and ``value`` for either.
             key: a template over the arguments, ``"user:{user.id}"``, or a callable of them: the whole name of an entry.
-            name: what the function is called in keys; its module and qualified name if ``None``.
+            name: what the function is called in keys, without an ``@``; its module and qualified name if ``None``.
             namespace: what can be invalidated as one; the cache's own if ``None``.
-            version: part of the key; with a new one, values of the old code are no longer found.
+            version: part of the key, unless ``key`` is the whole of it; with a new one, the old code's values are not found.
             ignore: names of parameters that the result does not depend on.
             tags: templates over the arguments, for ``invalidate(tags=...)``.
             stale_while_revalidate: the time after ``ttl`` in which the old value is served at once, and refreshed behind.
@@ -154,7 +155,7 @@ class Cache(Verbs):
             raise ConfigurationError(f'the decorator {wrong} @cache(ttl="10m")', setting="ttl", given=bare[0])
         chosen = self._ttl if ttl is MISSING else ttl
         policy = Policy.checked(
-            ttl=(lambda arguments, value: None) if callable(chosen) else chosen,
+            ttl=(lambda arguments, more: None) if callable(chosen) else chosen,  # `policy_for` puts the rule itself in
             stale_while_revalidate=stale_while_revalidate,
             stale_if_error=stale_if_error,
             errors=errors,
@@ -202,6 +203,17 @@ class Cache(Verbs):
         """Have a listener called with every event, or with those of some kinds, and return what ends that.
 
         Hits are events too (`CallAnswered`): while somebody listens to them, each one takes the way through the engine.
+
+        Args:
+            listener: called in the thread in which the thing happened; what it raises is logged.
+            *kinds: types from `stillroom.observe.events`; every event if there are none.
+
+        Raises:
+            ConfigurationError: the listener cannot be called, or a kind is no type of event.
+
+        Example:
+            >>> stop = cache.subscribe(print, LoadFailed)
+            >>> stop()
         """
         return self._core.hub.subscribe(listener, kinds)
 
@@ -211,7 +223,11 @@ class Cache(Verbs):
         return self._core.enabled
 
     def disabled(self) -> AbstractContextManager[None]:
-        """Let all calls go past the cache until the block ends, in all threads and tasks; invalidations still count."""
+        """Let all calls go past the cache until the block ends, in all threads and tasks.
+
+        Nothing is found or stored meanwhile. Invalidations and deletions count, and `set` forgets the name, so that no value
+        that is out of date comes back afterwards.
+        """
         return self._core.switched_off()
 
     def lock(self, name: str, ttl: Duration = "10s", *, wait: Duration | None = None) -> Lock:
@@ -221,6 +237,9 @@ class Cache(Verbs):
             name: which lock; locks and values of one name have nothing to do with each other.
             ttl: after how long the lock ends by itself, whatever became of its holder.
             wait: how long to wait for it before `LockTimeout` is raised; ``None`` for as long as it takes.
+
+        Raises:
+            ConfigurationError: one of them makes no sense.
 
         Example:
             >>> with cache.lock("nightly-report", ttl="5m"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections import deque
 from collections.abc import Generator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -12,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 from ._engine.fetch import Engine
 from ._runtime.blocking import BlockingRuntime
 from ._runtime.flights import Flights
-from ._runtime.forks import ForkSafeLock
+from ._runtime.forks import ForkSafeLock, imported_late
 from ._runtime.runtime import drive
 from .errors import ConfigurationError
 from .guards.lock import LockTable
 from .observe.hub import Hub
+from .observe.outcome import Outcome
 from .observe.reports import Reports
 from .observe.stats import Ledger, Stats
 from .protocols import Clock, Key, Keyspace, Lookup, Store
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["Core"]
 
 
+imported_late("stillroom._runtime.tasks", with_="asyncio")
+
+
 class Core:
     """The parts of one cache.
 
@@ -41,6 +46,7 @@ class Core:
         hub: where events go.
         locks: the locks that are held.
         ledger: counts what is asked for by name, not through a function.
+        clock: tells the time, for the store's entries too.
         namespace: the namespace of whatever gives none of its own.
         copies: whether values are copied deeply, unless a function says otherwise.
     """
@@ -56,10 +62,12 @@ class Core:
         self._tasks: TaskRuntime | None = None
         self._lock = ForkSafeLock()
         self._switched_off = 0 if enabled else 1
-        self._names: dict[str, Keyspace] = {}
+        self._names: weakref.WeakValueDictionary[str, Keyspace] = weakref.WeakValueDictionary()
+        self._own_names = self.names(namespace)  # lives as long as the cache; those of others as long as their functions
         self._gates: weakref.WeakKeyDictionary[Gate, tuple[Keyspace, bool]] = weakref.WeakKeyDictionary()
         self._operations: weakref.WeakSet[Operations] = weakref.WeakSet()
-        self._templates: dict[tuple[str, str], tuple[str, str, weakref.ref[Operations]]] = {}
+        self._templates: dict[tuple[str, str], weakref.ref[Operations]] = {}
+        self._over: deque[str] = deque()  # generations of templated functions that are gone
         self.hub = Hub(self._set_plain)
         self.store = store
         self.engine = self._engine_on(store)
@@ -91,12 +99,14 @@ class Core:
         if store is former:
             return
         self.engine.retire()
-        for operations in list(self._operations):
+        for operations in self._living():
             operations.keep_counts()
         self.store = store
         self.engine = self._engine_on(store)
         self.flights.clear()
-        for gate, (space, checked) in list(self._gates.items()):
+        with self._lock:
+            gates = list(self._gates.items())
+        for gate, (space, checked) in gates:
             if isinstance(former, MemoryStore):
                 former.detach(gate)
             self._attach(gate, space, checked)
@@ -105,14 +115,19 @@ class Core:
     def gate(self, space: Keyspace, *, checked: bool) -> Gate:
         """Return a new gate to the entries of a keyspace, for a plain hit path."""
         gate = Gate()
-        gate.is_open = self.enabled and not self.hub.hears_calls
-        self._gates[gate] = (space, checked)
+        with self._lock:
+            gate.is_open = self.enabled and not self.hub.hears_calls
+            self._gates[gate] = (space, checked)
         self._attach(gate, space, checked)
         return gate
 
     def names(self, namespace: str) -> Keyspace:
         """Return the keyspace of the names of a namespace."""
-        return self._names.get(namespace) or self._names.setdefault(namespace, Keyspace(namespace, "", str))
+        with self._lock:
+            space = self._names.get(namespace)
+            if space is None:
+                space = self._names[namespace] = Keyspace(namespace, "", str)
+            return space
 
     def register(self, operations: Operations, template: tuple[str, str] | None) -> None:
         """Take note of a decorated function.
@@ -120,35 +135,56 @@ class Core:
         Raises:
             ConfigurationError: another function has the same template and does not share it on purpose.
         """
-        self._operations.add(operations)
-        if template is None:
-            return
-        former = self._templates.get(template)
-        self._templates[template] = (operations.name, operations.generation, weakref.ref(operations))
-        if former is None:
-            return
-        name, generation, other = former[0], former[1], former[2]()
-        if other is not None and not operations.shares_with(other):
-            self._templates[template] = former
-            self._operations.discard(operations)
+        if template is not None:
+            self._claim(template, operations)
+        with self._lock:
+            self._operations.add(operations)
+
+    def _claim(self, template: tuple[str, str], operations: Operations) -> None:
+        """Give a template to a function; one that is defined anew takes it over, and the former one no longer caches."""
+        claimed = self._templates.get(template)
+        former = None if claimed is None else claimed()
+        if former is not None and not operations.shares_with(former):
             raise ConfigurationError(
-                f"{operations.name} and {name} have the same key template {template[1]!r}, so each would be served "
+                f"{operations.name} and {former.name} have the same key template {template[1]!r}, so each would be served "
                 f"the other's values; change one of them, or give both the same name= if they are to share",
                 setting="key",
                 given=template[1],
             )
-        if not operations.is_named:
-            self._replace(other, generation)
-
-    def _replace(self, former: Operations | None, generation: str) -> None:
-        """Let a function that is defined anew, or has a new version, take the place of the former one and of its entries."""
-        if former is not None:
+        if former is not None and not operations.is_named:
             former.is_retired = True
+            self._forget_gate(former.gate)
+            self._over.append(former.generation)
+        self._templates[template] = self._claim_of(operations, template)
+        self._end_what_is_over()
+
+    def _claim_of(self, operations: Operations, template: tuple[str, str]) -> weakref.ref[Operations]:
+        generation = None if operations.is_named else operations.generation
+
+        def give_up(claim: weakref.ref[Operations]) -> None:  # may run at any moment, so it only takes notes
+            if self._templates.get(template) is claim:
+                del self._templates[template]
+            if generation is not None:
+                self._over.append(generation)
+
+        return weakref.ref(operations, give_up)
+
+    def _end_what_is_over(self) -> None:
+        """Let what functions that are gone have loaded in memory count no more, now that others may get their names."""
+        while self._over:
+            generation = self._over.popleft()
+            if isinstance(self.store, MemoryStore):
+                drive(self.store.invalidate(names=(generation,)))
+
+    def _forget_gate(self, gate: Gate) -> None:
+        with self._lock:
+            self._gates.pop(gate, None)
         if isinstance(self.store, MemoryStore):
-            if former is not None:
-                self._gates.pop(former.gate, None)
-                self.store.detach(former.gate)
-            drive(self.store.invalidate(names=(generation,)))
+            self.store.detach(gate)
+
+    def _living(self) -> list[Operations]:
+        with self._lock:
+            return list(self._operations)
 
     @contextmanager
     def switched_off(self) -> Generator[None]:
@@ -164,6 +200,12 @@ class Core:
         with self._lock:
             self._switched_off += by
         self._set_plain()
+
+    def note_bypass(self, ledger: Ledger, key: str, function: str) -> None:
+        """Count and announce a call that goes past the cache."""
+        ledger.count(Outcome.BYPASS)
+        if self.hub.hears_calls:
+            self.hub.announcer.call_answered(key, function, Outcome.BYPASS, self.store.name, None)
 
     async def forget(self, keys: list[Key]) -> int:
         """Delete entries, so that no load that has begun counts, and return how many there were."""
@@ -181,7 +223,7 @@ class Core:
 
     def stats(self) -> Stats:
         """Return the counts of all functions that are alive, and of the verbs."""
-        total = Stats.total([self.ledger.snapshot(), *(one.source.ledger.snapshot() for one in list(self._operations))])
+        total = Stats.total([self.ledger.snapshot(), *(one.source.ledger.snapshot() for one in self._living())])
         return replace(total, evictions=self.store.evictions) if isinstance(self.store, MemoryStore) else total
 
     async def ping(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import update_wrapper
 from types import MethodType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -18,6 +18,7 @@ from .keys import Template
 from .kinds import Kind
 from .methods import BoundFunction, descriptor
 from .parameters import Parameters
+from .settings import text
 
 if TYPE_CHECKING:
     import inspect
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from .core import Core
     from .policy import Policy
 
-__all__ = ["Identity", "decorate"]
+__all__ = ["Identity", "checked", "decorate", "ttl_rule"]
 
 HELPERS = ("bypass", "invalidate", "invalidate_all", "key", "many", "peek", "put", "refresh", "stats")
 
@@ -35,9 +36,9 @@ class Identity(NamedTuple):
 
     Attributes:
         key: a template, a callable of the arguments, or ``None`` for all arguments.
-        name: what the function is called in keys; ``None`` for module and qualified name.
+        name: what the function is called in keys, without an ``@``; ``None`` for module and qualified name.
         namespace: the namespace of its entries.
-        version: a new one forgets what was loaded under the old one.
+        version: stands behind the name, after an ``@``; with a new one, values of the old code are no longer found.
         ignore: the parameters that do not change the result.
         tags: the templates of its tags.
     """
@@ -180,30 +181,6 @@ def _stands_in_class(function: Callable[..., Any]) -> bool:
 def ttl_rule(given: Callable[..., Any], signature: inspect.Signature) -> Callable[..., Any]:
     """Return a rule for the ttl as a policy wants it."""
     return rule(given, signature, "ttl", further=("value",))
-
-
-def texts(given: Sequence[str] | str, setting: str) -> tuple[str, ...]:
-    """Return the texts of a setting that takes several.
-
-    Raises:
-        ConfigurationError: it is a single text, or something in it is none.
-    """
-    if isinstance(given, str) or not isinstance(given, Sequence) or not all(isinstance(one, str) and one for one in given):
-        raise ConfigurationError(
-            f'{setting} must be a list of texts such as ["a", "b"], not {given!r}', setting=setting, given=given
-        )
-    return tuple(given)
-
-
-def text(given: str, setting: str) -> str:
-    """Return a setting that is a text.
-
-    Raises:
-        ConfigurationError: it is none, or empty.
-    """
-    if not isinstance(given, str) or not given:
-        raise ConfigurationError(f"{setting} must be a text that is not empty, not {given!r}", setting=setting, given=given)
-    return given
 
 
 def checked(identity: Identity) -> Identity:

@@ -48,6 +48,13 @@ class Operations:
         keying: makes keys of them.
         tags: the templates of its tags.
         policy: its freshness rules.
+
+    Attributes:
+        is_retired: another function was defined in its place, so this one no longer caches.
+        generation: the name of the generation that its entries go by.
+        gate: what its plain hit path looks through.
+        source: what the engine knows of it.
+        stats: its counts, for users.
     """
 
     def __init__(
@@ -257,9 +264,7 @@ class Operations:
         return self.function(*args, **kwargs)
 
     def _note_bypass(self) -> None:
-        self.source.ledger.count(Outcome.BYPASS)
-        if self.core.hub.hears_calls:
-            self.core.hub.announcer.call_answered("", self.name, Outcome.BYPASS, self.core.store.name, None)
+        self.core.note_bypass(self.source.ledger, "", self.name)  # without a key: arguments that have none are fine here
 
     def _bind_one(self, call: Any, first: tuple[Any, ...]) -> Bound:
         if isinstance(call, Mapping):

@@ -1,8 +1,9 @@
 """Calls of cached generators: a recording is replayed, or made on the way through.
 
 On a miss the items reach the caller as they are made. Only when the last one has been taken is the recording stored; an
-iteration that is abandoned, fails or is talked to by ``send`` or ``throw`` leaves nothing. Concurrent misses each iterate
-for themselves: to wait for somebody else's loop to take its next item would be to wait for something that may never come.
+iteration that is abandoned, fails on its way or is talked to by ``send`` or ``throw`` leaves nothing. What a generator raises
+before its first item counts like the error of any load. Concurrent misses each iterate for themselves: to wait for somebody
+else's loop to take its next item would be to wait for something that may never come.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def _record(operations: Operations, call: Call, arguments: _Arguments) -> Genera
     try:
         returned = yield from cast("Generator[Any, Any, Any]", tape)
     except Exception as error:
-        answer = drive(take.fail(error, at_once=not tape.items and not tape.talked_to))
+        answer = drive(take.fail(error, at_once=not tape.items))
         if answer.error is not None:
             raise
         return (yield from _replay(operations.given(answer)))

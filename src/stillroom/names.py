@@ -25,6 +25,7 @@ from .keys import is_shortened, shorten
 from .observe.outcome import Outcome
 from .policy import Policy
 from .protocols import Key, Keyspace, Lookup
+from .settings import text
 
 if TYPE_CHECKING:
     from .core import Core
@@ -72,7 +73,7 @@ class Names:
         return await self._delete(list(self._keys(names).values()))
 
     async def delete_matching(self, pattern: str) -> int:
-        return await self._delete([Key(self._space, name) for name in await self._matching(pattern)])
+        return await self._delete([Key(self._space, name) for name in await self._matching(pattern, fresh=False)])
 
     async def left(self, name: str, default: Any) -> Any:
         """Return for how many more seconds a value is fresh, ``inf`` if it has no end."""
@@ -100,7 +101,7 @@ class Names:
 
     async def matching(self, pattern: str) -> list[str]:
         """Return the names that a pattern of ``*``, ``?`` and ``[...]`` matches."""
-        names = await self._matching(pattern)
+        names = await self._matching(pattern, fresh=True)
         return names if self._core.enabled else []
 
     async def get_or_load(
@@ -125,11 +126,8 @@ class Names:
             raise ConfigurationError(
                 "invalidate needs tags= or namespace=; clear() forgets everything, delete() a single name", setting="tags"
             )
-        if namespace is not None and (not isinstance(namespace, str) or not namespace):
-            raise ConfigurationError(
-                f"namespace must be a text that is not empty, not {namespace!r}", setting="namespace", given=namespace
-            )
-        await self._core.store.invalidate(names=_generations(tags), namespaces=() if namespace is None else (namespace,))
+        namespaces = () if namespace is None else (text(namespace, "namespace"),)
+        await self._core.store.invalidate(names=_generations(tags), namespaces=namespaces)
         if self._core.hub.has_listeners:
             self._core.hub.announcer.invalidated(tags=tuple(tags), namespace=namespace)
 
@@ -141,9 +139,7 @@ class Names:
         return [MISSING if not is_fresh(one.entry, now) or _is_error(one.entry) else one.entry for one in readings]
 
     async def _bypass(self, key: Key, load: Callable[[], Any], runtime: Runtime) -> Answer:
-        self._core.ledger.count(Outcome.BYPASS)
-        if self._core.hub.hears_calls:
-            self._core.hub.announcer.call_answered(key.text, "get_or_load", Outcome.BYPASS, self._core.store.name, None)
+        self._core.note_bypass(self._core.ledger, key.text, "get_or_load")
         try:
             value = load() if runtime.blocking else await _awaiting(load)()
         except Exception as error:
@@ -169,22 +165,21 @@ class Names:
         return self._core.names(self._core.namespace)
 
     def _key(self, name: str) -> Key:
-        if not isinstance(name, str) or not name:
-            raise ConfigurationError(f"key must be a text that is not empty, not {name!r}", setting="key", given=name)
-        return Key(self._space, name if is_shortened(name) else shorten(name))
+        checked = text(name, "key")
+        return Key(self._space, checked if is_shortened(checked) else shorten(checked))
 
     def _keys(self, names: Iterable[str]) -> dict[str, Key]:
         if isinstance(names, (str, bytes)) or not isinstance(names, Iterable):
             raise ConfigurationError(f'keys must be several, such as ["a", "b"], not {names!r}', setting="keys", given=names)
         return dict([(name, self._key(name)) for name in names])  # noqa: C404 - names are hashed after they were checked
 
-    async def _matching(self, pattern: str) -> list[str]:
+    async def _matching(self, pattern: str, *, fresh: bool) -> list[str]:
         if not isinstance(pattern, str):
             raise ConfigurationError(
                 f'pattern must be a text such as "user:*", not {pattern!r}', setting="pattern", given=pattern
             )
         matches = re.compile(translate(pattern)).match
-        return [name for name in await self._core.store.names(self._space) if matches(name)]
+        return [name for name in await self._core.store.names(self._space, fresh=fresh) if matches(name)]
 
     async def _delete(self, keys: list[Key]) -> int:
         found = await self._core.forget(keys) if keys else 0
@@ -192,7 +187,7 @@ class Names:
 
     async def _write(self, lookup: Lookup, value: Any, policy: Policy, *, if_absent: bool = False) -> bool:
         if not self._core.enabled:
-            if not if_absent:  # what this would replace is out of date
+            if not if_absent:  # what this replaces is out of date, and must not be there again afterwards
                 await self._core.forget([lookup.key])
             return False
         stored = await self._core.store.write(lookup, self._entry(value, policy), if_absent=if_absent)

@@ -1,6 +1,7 @@
 """Everything that stillroom can be extended with, on one page.
 
-A `Store` keeps entries. A `Clock` tells the time and wakes those who wait for it. A `Listener` hears of events.
+A `Store` keeps entries. A `Serializer` turns values into bytes for stores outside of this process. A `Clock` tells the time and
+wakes those who wait for it. A `Listener` hears of events.
 
 The methods of a store are coroutines because some stores wait for a network; a blocking caller runs them to their end with a
 single ``send(None)``, so a store used by blocking callers must not suspend (see ``_runtime/blocking.py``).
@@ -152,8 +153,13 @@ class Store(Protocol):
         """Replace generation tokens, so that whatever was loaded under the old ones is over."""
         ...
 
-    async def names(self, space: Keyspace) -> list[str]:
-        """Return the local keys of the fresh entries of a keyspace of names."""
+    async def names(self, space: Keyspace, *, fresh: bool = True) -> list[str]:
+        """Return the local keys of a keyspace of names: of fresh values, or of all that there is to delete.
+
+        Args:
+            space: the keyspace.
+            fresh: list what verbs may see; otherwise what is stale or being loaded as well.
+        """
         ...
 
     async def increment(self, lookup: Lookup, amount: int, initial: Entry[Any]) -> int:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ._engine.call import Answer
 from ._runtime.runtime import drive
-from .decorate import texts
 from .durations import Duration
 from .entry import MISSING, Missing
+from .settings import texts
 
 if TYPE_CHECKING:
     from .core import Core

@@ -154,7 +154,7 @@ class Engine:
         ``None`` says that there is nothing for this caller: the flight was abandoned, or brought what only one can use.
         """
         reading, policy = look[0], call.source.policy
-        if policy.shares_loads:
+        if policy.shares_loads and reading is not LOST:  # without tokens, nobody can tell which flight is from before what
             flight, leads = self.flights.board(call.lookup.key, reading.generations, runtime.blocking)
         else:
             flight, leads = self.flights.solo(call.lookup.key, reading.generations), True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -70,8 +69,10 @@ class Loader:
             self._flights.abandon(flight)
             raise
         finally:
-            with suppress(ValueError):  # a coroutine whose loop was closed ends in the context of whoever collects it
+            try:
                 LOADING.reset(loading)
+            except ValueError:  # a coroutine whose loop was closed ends in the context of whoever collects it
+                pass
         self._flights.land(flight, answer)
 
     async def take(self, call: Call) -> Take:

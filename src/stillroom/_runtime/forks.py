@@ -6,12 +6,14 @@ what they guard is whole; afterwards both sides let go, and the child starts afr
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 import threading
 import weakref
 from typing import Protocol
 
-__all__ = ["ForkSafeLock", "Forkable", "on_fork"]
+__all__ = ["ForkSafeLock", "Forkable", "imported_late", "on_fork"]
 
 
 class Forkable(Protocol):
@@ -31,8 +33,9 @@ class ForkSafeLock:
     """A lock under which others may be taken, and which a forked child finds free and what it guards whole."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        _outer.add(self)
+        self._lock = threading.RLock()
+        with _forking:
+            _outer.add(self)
 
     def __enter__(self) -> None:
         self._lock.acquire()
@@ -50,19 +53,37 @@ class ForkSafeLock:
         self._lock.release()
 
 
+_forking = threading.RLock()
+"""Held from before a fork until after it: one thread forks at a time, and nobody registers meanwhile."""
 _outer: weakref.WeakSet[Forkable] = weakref.WeakSet()
 _owners: weakref.WeakSet[Forkable] = weakref.WeakSet()
 _taken: list[Forkable] = []
-_forking = threading.Lock()
+_late: dict[str, str | None] = {}
 
 
 def on_fork(owner: Forkable) -> None:
     """Let an owner take part in every fork, for as long as it lives. Under its lock it must not take another."""
-    _owners.add(owner)
+    with _forking:
+        _owners.add(owner)
+
+
+def imported_late(module: str, *, with_: str | None = None) -> None:
+    """Have a module that is imported only when needed be whole before a fork.
+
+    What another thread is half-way through importing would stay half-imported, and locked, in the child.
+
+    Args:
+        module: its full name.
+        with_: a module without which this one is not needed.
+    """
+    _late[module] = with_
 
 
 def _before() -> None:
-    _forking.acquire()  # one thread at a time, or two of them could take the locks below in different orders
+    for module, other in list(_late.items()):
+        if other is None or other in sys.modules:
+            importlib.import_module(module)
+    _forking.acquire()
     for owner in [*_outer, *_owners]:  # in the order in which they are taken elsewhere
         owner.before_fork()
         _taken.append(owner)

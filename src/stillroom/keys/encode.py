@@ -16,8 +16,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from stillroom.errors import ConfigurationError
-
+from ..errors import ConfigurationError
 from . import containers, names, scalars
 from .records import encoder_of_record, is_value_record
 from .refusals import Refused, type_name

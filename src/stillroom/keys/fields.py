@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-from stillroom.errors import ConfigurationError, UncacheableArgument
-
+from ..errors import ConfigurationError, UncacheableArgument
 from .refusals import alternatives
 
 __all__ = ["Field", "Piece", "parse"]

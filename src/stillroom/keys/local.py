@@ -21,8 +21,7 @@ from collections.abc import Hashable, Sequence
 from types import NoneType
 from typing import Any, Final, TypeAlias
 
-from stillroom.errors import UncacheableArgument
-
+from ..errors import UncacheableArgument
 from .encode import encode, is_built_in
 from .instances import InstanceNumber
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from stillroom.errors import UncacheableArgument
+from ..errors import UncacheableArgument
 
 __all__ = ["Refused", "alternatives", "type_name"]
 

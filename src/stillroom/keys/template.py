@@ -17,8 +17,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from stillroom.errors import ConfigurationError
-
+from ..errors import ConfigurationError
 from .digest import LONGEST, digest, shorten
 from .encode import encode
 from .fields import Field, Piece, parse

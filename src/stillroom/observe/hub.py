@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypeAlias
 
-from .._runtime.forks import ForkSafeLock
+from .._runtime.forks import ForkSafeLock, imported_late
 from ..errors import ConfigurationError
 from ..protocols import Listener
 from .log import log
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["Hub"]
 
 _Listeners: TypeAlias = "tuple[tuple[Listener, tuple[type[Event], ...]], ...]"
+
+
+imported_late("stillroom.observe.announcer")
+imported_late("stillroom.observe.events")
 
 
 class Hub:

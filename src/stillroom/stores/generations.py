@@ -7,7 +7,7 @@ lock: the store does.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -42,6 +42,13 @@ class Generations:
     def of_namespace(self, namespace: str) -> Generation:
         """Return the token of a namespace; it is made when first asked for."""
         return _current(self._namespaces, namespace)
+
+    def doom(self, names: Iterable[str], namespaces: Iterable[str], everything: bool) -> None:
+        """Let tokens die where they are, by single assignments; `end` must follow."""
+        tokens = [self._names.get(name) for name in names] + [self._namespaces.get(name) for name in namespaces]
+        for token in [*tokens, self.everything if everything else None]:
+            if token is not None:
+                token.alive = False
 
     def end(self, names: Collection[str], namespaces: Collection[str], everything: bool) -> None:
         """End tokens, so that new ones are made when they are next asked for."""

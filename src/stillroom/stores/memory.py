@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, TypeAlias, cast
 
 from .._runtime.clock import SystemClock
@@ -24,11 +25,12 @@ from .._runtime.forks import on_fork
 from ..entry import MISSING, Entry, Generations
 from ..errors import ConfigurationError
 from ..protocols import Clock, Key, Keyspace, Lease, Lookup, Reading
+from .interruption import Interruptions, nothing_known
 from .leases import MemoryLease, Standing
 from .node import Node
 from .partition import NEVER, Gate, Partition
 from .partitions import Partitions
-from .room import Room
+from .room import Room, check_bound
 from .weigher import weigh
 
 __all__ = ["Gate", "MemoryStore", "Partition"]
@@ -59,9 +61,9 @@ class MemoryStore:
         weigher: Weigher | None = None,
         clock: Clock | None = None,
     ) -> None:
-        _check_bound(max_entries, "max_entries")
+        check_bound(max_entries, "max_entries")
         if max_bytes is not None:
-            _check_bound(max_bytes, "max_bytes")
+            check_bound(max_bytes, "max_bytes")
         elif weigher is not None:
             raise ConfigurationError("weigher has no use without max_bytes", setting="weigher", given=weigher)
         if weigher is not None and not callable(weigher):
@@ -77,6 +79,8 @@ class MemoryStore:
         # Reentrant, because a garbage collection may come at any moment and end what has a part in this store: an abandoned
         # generator gives its lease back, on the thread that holds the lock.
         self._lock = threading.RLock()
+        self._is_interrupted: Callable[[], bool] = self._lock._is_owned  # type: ignore[attr-defined]
+        self._interruptions = Interruptions()
         on_fork(self)
 
     def __repr__(self) -> str:
@@ -138,6 +142,8 @@ class MemoryStore:
 
     async def read(self, lookups: Sequence[Lookup], *, count: bool = True) -> list[Reading]:
         """Return what is known of each key; see `Store.read`."""
+        if self._is_interrupted():
+            return [nothing_known() for _ in lookups]
         homes = [self.partition(lookup.key.space) for lookup in lookups]
         now = self._now()
         with self._lock:
@@ -148,6 +154,8 @@ class MemoryStore:
     async def lease(self, lookup: Lookup, known: Reading | None = None, *, renew: bool = False) -> MemoryLease:
         """Take a lease and look once more; see `Store.lease`."""
         home = self.partition(lookup.key.space)
+        if self._is_interrupted():
+            return MemoryLease(home, nothing_known(), None)
         now = self._now()
         with self._lock:
             if renew:
@@ -160,6 +168,9 @@ class MemoryStore:
     async def fill(self, key: Key, entry: Entry[Any], lease: Lease) -> bool:
         """Store what was loaded under a lease, and give the lease back; see `Store.fill`."""
         assert isinstance(lease, MemoryLease)
+        if self._is_interrupted():
+            lease.give_back()
+            return False
         try:
             node = Node(lease.home, key.local, entry, entry.generations, self._weigh(key, entry))
         except BaseException:
@@ -176,10 +187,14 @@ class MemoryStore:
         assert isinstance(lease, MemoryLease)
         with self._lock:
             lease.give_back()
+        self._let_go()
 
     async def write(self, lookup: Lookup, entry: Entry[Any], *, if_absent: bool = False) -> bool:
         """Store a value given by a user; see `Store.write`."""
         key = lookup.key
+        if self._is_interrupted():
+            await self.delete((key,))
+            return False
         home = self.partition(key.space)
         weight = self._weigh(key, entry)
         now = self._now()
@@ -191,7 +206,11 @@ class MemoryStore:
 
     async def delete(self, keys: Iterable[Key]) -> int:
         """Remove entries and void the leases on their keys; return how many fresh entries there were."""
+        keys = tuple(keys)
         placed = [(self.partition(key.space), key.local) for key in keys]
+        if self._is_interrupted():
+            self._interruptions.delete(placed, partial(self.delete, keys))
+            return 0
         now, found = self._now(), 0
         with self._lock:
             for home, local in placed:
@@ -206,6 +225,12 @@ class MemoryStore:
     async def invalidate(self, *, names: Iterable[str] = (), namespaces: Iterable[str] = (), everything: bool = False) -> None:
         """Replace generation tokens, so that whatever was loaded under the old ones is over."""
         names, namespaces = set(names), set(namespaces)
+        if self._is_interrupted():
+            self._partitions.doom(names, namespaces, everything)
+            self.epoch = object()
+            work = partial(self.invalidate, names=names, namespaces=namespaces, everything=everything)
+            self._interruptions.invalidate(list(self._partitions), work)
+            return
         former = None
         with self._lock:
             over = self._partitions.end(names, namespaces, everything)
@@ -218,15 +243,20 @@ class MemoryStore:
             former.dissolve()
         self._let_go()
 
-    async def names(self, space: Keyspace) -> list[str]:
-        """Return the local keys of the fresh values of a keyspace of names; remembered errors are no values."""
-        nodes = list(self.partition(space).entries.values())  # one step, so no lock is needed
-        now = self._now()
+    async def names(self, space: Keyspace, *, fresh: bool = True) -> list[str]:
+        """Return the local keys of a keyspace of names; see `Store.names`. Remembered errors are no fresh values."""
+        home, now = self.partition(space), self._now()
+        if not fresh:
+            return cast("list[str]", list({**home.entries, **home.leases}))
+        nodes = list(home.entries.values())  # one step, so no lock is needed
         return [cast(str, node.key) for node in nodes if now < node.fresh_until and node.counts(now) and not node.is_error]
 
     async def increment(self, lookup: Lookup, amount: int, initial: Entry[Any]) -> int:
         """Add to the fresh ``int`` stored under a key, or store ``initial``; see `Store.increment`."""
         key = lookup.key
+        if self._is_interrupted():
+            await self.delete((key,))
+            return cast(int, initial.value)
         home = self.partition(key.space)
         weight = self._weigh(key, initial)
         now = self._now()
@@ -248,6 +278,8 @@ class MemoryStore:
 
     async def touch(self, key: Key, fresh_until: float, expires_at: float) -> bool:
         """Give a fresh entry new times, and tell whether there was one."""
+        if self._is_interrupted():
+            return False
         home = self.partition(key.space)
         now = self._now()
         with self._lock:
@@ -290,6 +322,8 @@ class MemoryStore:
 
     def _let_go(self) -> None:
         """Free and report what has left the room: both may run code of the user."""
+        if self._interruptions.pending and not self._is_interrupted():
+            self._interruptions.catch_up()
         if not self._room.dropped:
             return
         with self._lock:
@@ -363,8 +397,3 @@ class MemoryStore:
         if former is not None:
             self._room.remove(former)  # it is outdated, though its successor cannot stay
         return False
-
-
-def _check_bound(bound: object, setting: str) -> None:
-    if not isinstance(bound, int) or isinstance(bound, bool) or bound < 1:
-        raise ConfigurationError(f"{setting} must be a whole number above zero, not {bound!r}", setting=setting, given=bound)

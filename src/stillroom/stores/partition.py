@@ -125,6 +125,13 @@ class Partition:
         self._gates = [other for other in self._gates if other() not in (None, gate)]
         gate.home, gate.entries = None, {}
 
+    def shut(self) -> None:
+        """Let all gates lead nowhere until `show` is called again."""
+        for weak in self._gates:
+            gate = weak()
+            if gate is not None:
+                gate.entries = {}
+
     def show(self) -> None:
         """Let open gates lead to the entries, and closed ones nowhere."""
         for weak in self._gates:

@@ -8,7 +8,7 @@ insertion works off. Nothing in here takes a lock: the store does.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Hashable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeAlias
 from weakref import ref
 
@@ -63,6 +63,10 @@ class Partitions:
         if names == partition.names:
             return partition.usual
         return partition.usual[:2] + tuple([self._generations.of_name(name) for name in names])
+
+    def doom(self, names: Iterable[str], namespaces: Iterable[str], everything: bool) -> None:
+        """Let what was loaded under these generations count no more; `end` must follow."""
+        self._generations.doom(names, namespaces, everything)
 
     def end(self, names: Collection[str], namespaces: Collection[str], everything: bool) -> Over:
         """End generations, and let the partitions that this ends as a whole start anew."""

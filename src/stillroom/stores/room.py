@@ -13,12 +13,13 @@ import math
 from collections import deque
 from typing import Final
 
+from ..errors import ConfigurationError
 from .node import Node
 from .partition import Partition
 from .partitions import Over
 from .s3fifo import S3Fifo
 
-__all__ = ["Room"]
+__all__ = ["Room", "check_bound"]
 
 _CLEARED: Final = 4  # nodes that an insertion takes from graves
 _LOOKED_AT: Final = 2  # nodes that an insertion checks for expiry, if there are no graves
@@ -138,3 +139,13 @@ class Room:
         if not grave:
             partition.graves.pop()
             self._bereaved.popleft()
+
+
+def check_bound(bound: object, setting: str) -> None:
+    """Refuse what cannot be a bound.
+
+    Raises:
+        ConfigurationError: it is no whole number above zero.
+    """
+    if not isinstance(bound, int) or isinstance(bound, bool) or bound < 1:
+        raise ConfigurationError(f"{setting} must be a whole number above zero, not {bound!r}", setting=setting, given=bound)

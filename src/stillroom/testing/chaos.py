@@ -149,8 +149,8 @@ class ChaosStore:
     async def touch(self, key: Key, fresh_until: float, expires_at: float) -> bool:
         return bool(await self._around("touch", lambda: self.inner.touch(key, fresh_until, expires_at)))
 
-    async def names(self, space: Keyspace) -> list[str]:
-        found: list[str] = await self._around("names", lambda: self.inner.names(space))
+    async def names(self, space: Keyspace, *, fresh: bool = True) -> list[str]:
+        found: list[str] = await self._around("names", lambda: self.inner.names(space, fresh=fresh))
         return found
 
     async def close(self) -> None:
