@@ -67,6 +67,7 @@ class Core:
         self._gates: weakref.WeakKeyDictionary[Gate, tuple[Keyspace, bool]] = weakref.WeakKeyDictionary()
         self._operations: weakref.WeakSet[Operations] = weakref.WeakSet()
         self._templates: dict[tuple[str, str], weakref.ref[Operations]] = {}
+        self._versions: dict[tuple[str, str], str] = {}  # the last generation of templates whose functions have versions
         self._over: deque[str] = deque()  # generations of templated functions that are gone
         self.hub = Hub(self._set_plain)
         self.store = store
@@ -151,11 +152,16 @@ class Core:
                 setting="key",
                 given=template[1],
             )
-        if former is not None and not operations.is_named:
+        if former is not None and not (operations.is_named and former.name == operations.name):
             former.is_retired = True
             self._forget_gate(former.gate)
             self._over.append(former.generation)
         self._templates[template] = self._claim_of(operations, template)
+        if operations.has_version:
+            previous = self._versions.get(template, operations.generation)
+            if previous != operations.generation:
+                self._over.append(previous)
+            self._versions[template] = operations.generation
         self._end_what_is_over()
 
     def _claim_of(self, operations: Operations, template: tuple[str, str]) -> weakref.ref[Operations]:
@@ -223,7 +229,7 @@ class Core:
 
     def stats(self) -> Stats:
         """Return the counts of all functions that are alive, and of the verbs."""
-        total = Stats.total([self.ledger.snapshot(), *(one.source.ledger.snapshot() for one in self._living())])
+        total = Stats.total([self.ledger.snapshot(), *(one.snapshot() for one in self._living())])
         return replace(total, evictions=self.store.evictions) if isinstance(self.store, MemoryStore) else total
 
     async def ping(self) -> bool:

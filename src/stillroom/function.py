@@ -17,9 +17,10 @@ from ._engine.loading import ttl_of
 from ._engine.verdict import is_fresh, made
 from ._runtime.runtime import Runtime, drive
 from .entry import MISSING
+from .errors import UncacheableArgument
 from .kinds import Kind
 from .observe.outcome import Outcome
-from .observe.stats import FunctionStats, Ledger
+from .observe.stats import FunctionStats, Ledger, Stats
 from .policy import Policy
 from .protocols import Key, Lookup
 
@@ -78,12 +79,16 @@ class Operations:
         self.generation = keying.generation
         self.keying = keying
         self.gate: Gate = core.gate(keying.space, checked=keying.shared or bool(tags))
-        self.source = Source(name, policy, Ledger(self._plain_counts), awaits=kind.is_async, shown=kind.shown)
-        self.stats = FunctionStats(self.source.ledger)
+        self.source = Source(name, policy, Ledger(), awaits=kind.is_async, shown=kind.shown)
         self._bind = bind
         self._tags = tags
         self._copies = policy.copy
         self._records = kind.is_generator
+
+    @property
+    def has_version(self) -> bool:
+        """Whether the user gave the function a version."""
+        return "@" in self.name
 
     @property
     def is_on(self) -> bool:
@@ -91,10 +96,14 @@ class Operations:
         return self.core.enabled and not self.is_retired
 
     def shares_with(self, other: Operations) -> bool:
-        """Tell whether two functions may have the same keys: if the user said so, or if they are one function, defined anew."""
-        if self.name != other.name:
+        """Tell whether two functions may have the same keys: if the user said so, or if they are one function, defined anew.
+
+        Of lambdas and local functions there may be several of one name at a time, so for them the user has to say so.
+        """
+        (mine, *_), (others, *_) = self.name.split("@"), other.name.split("@")  # what follows is the version
+        if mine != others or self.is_named != other.is_named:
             return False
-        return (self.is_named and other.is_named) or not (self.is_named or other.is_named or "<" in self.name)
+        return self.is_named or "<" not in mine
 
     # How calls are answered
 
@@ -126,6 +135,15 @@ class Operations:
             return Lookup(key, (self.generation,))
         arguments = self.keying.arguments(values)
         return Lookup(key, (self.generation, *(tag_generation(tag.render(arguments)) for tag in self._tags)))
+
+    @property
+    def stats(self) -> FunctionStats:
+        """The function's counts."""
+        return FunctionStats(self.source.ledger, self.snapshot)
+
+    def snapshot(self) -> Stats:
+        """Return the function's counts of this moment."""
+        return self.source.ledger.snapshot(*self._plain_counts())
 
     def plain_path(self) -> PlainPath:
         """Return how the plain hit path finds an entry."""
@@ -188,6 +206,7 @@ class Operations:
 
     async def _refresh(self, bound: Bound) -> Answer:
         if not self.is_on:
+            await self._forget_if_keyed(bound)
             return await self._bypassed(bound)
         call = self.call_of(bound.values, bound.args, bound.kwargs)
         return await self.core.engine.refresh(call, self._runtime)
@@ -202,9 +221,10 @@ class Operations:
         return self.kind.shown(self.kept(entry.value))
 
     async def _put(self, value: Any, bound: Bound) -> None:
-        if not self.is_on:
-            return
         lookup = self.lookup(bound.values)
+        if not self.is_on:  # what this would replace is out of date
+            await self.core.forget([lookup.key])
+            return
         policy, now = self.source.policy, self.core.clock.now()
         ttl = ttl_of(policy, partial(self.keying.arguments, bound.values), value)
         if ttl <= 0:  # the rule for it says that this value is not to be stored, and the former one is out of date
@@ -224,6 +244,13 @@ class Operations:
             if call is not distinct[call.key]:
                 self.core.engine.reporter.answered(call, answers[call.key])
         return [answers[call.key] for call in calls]
+
+    async def _forget_if_keyed(self, bound: Bound) -> None:
+        try:
+            key = self.lookup(bound.values).key
+        except UncacheableArgument:  # nothing can be stored for these arguments
+            return
+        await self.core.forget([key])
 
     async def _bypassed(self, bound: Bound) -> Answer:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from .compile import PlainPath, plain_key
@@ -66,7 +67,7 @@ class ByArguments(_Named):
         self._positions = [names.index(one) for one in keyed]
         self._ignores = keyed != names
         self._owner = next((one for one in keyed[:1] if one in ("self", "cls") and one == names[0]), None)
-        self.space = Keyspace(namespace, name, self._text, generation)
+        self.space = Keyspace(namespace, name, partial(_text, keyed), generation)
 
     def local(self, values: tuple[Any, ...]) -> Hashable:
         if self._ignores:
@@ -78,8 +79,9 @@ class ByArguments(_Named):
     def plain(self) -> PlainPath:
         return plain_key(self.parameters, self._keyed, self._owner, instances.numbers)
 
-    def _text(self, local: Any) -> str:
-        return shorten(f"({text_of(self._keyed, local, shared=False)})")
+
+def _text(keyed: Sequence[str], local: Any) -> str:
+    return shorten(f"({text_of(keyed, local, shared=False)})")
 
 
 class ByTemplate(_Named):

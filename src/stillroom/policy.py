@@ -213,8 +213,8 @@ def _store_if(given: StoreIf) -> Callable[[Any], bool] | None:
     )
 
 
-def _error_types(given: Any, setting: str) -> tuple[type[Exception], ...]:
-    types: tuple[Any, ...] = given if isinstance(given, tuple) else (given,)
+def _error_types(given: type[Exception] | tuple[type[Exception], ...], setting: str) -> tuple[type[Exception], ...]:
+    types = given if isinstance(given, tuple) else (given,)
     if not types or not all(isinstance(one, type) and issubclass(one, Exception) for one in types):
         raise ConfigurationError(
             f"{setting} must be exception types below Exception, not {given!r}", setting=setting, given=given

@@ -20,6 +20,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from stillroom import Cache
@@ -127,8 +128,8 @@ class World:
         self.pool = WatchedPool(self.point)
         self.cache._core.blocking._pool = self.pool
         for operation in OPERATIONS:
-            self.chaos.before(operation, lambda label=f"before {operation}": self.point(label))
-            self.chaos.after(operation, lambda label=f"after {operation}": self.point(label))
+            self.chaos.before(operation, partial(self.point, f"before {operation}"))
+            self.chaos.after(operation, partial(self.point, f"after {operation}"))
 
     # The function
 

@@ -153,7 +153,7 @@ def test_functions_that_are_dropped_leave_nothing(kind: str) -> None:
     class Value:
         """Something that can be watched."""
 
-    watched = []
+    watched: list[Any] = []
     function: Any
     for number in range(100):
         function, value = _local(cache, kind, number, Value)
@@ -218,7 +218,7 @@ def test_namespaces_of_functions_that_are_dropped_leave_nothing() -> None:
 
 def test_caches_that_are_dropped_leave_nothing() -> None:
     """Rule 30: threads, fork hooks and timers do not keep a cache alive."""
-    watched = []
+    watched: list[Any] = []
     for number in range(20):
         cache = Cache()
 

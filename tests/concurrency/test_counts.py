@@ -7,6 +7,7 @@ import random
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -64,7 +65,7 @@ def test_counts_are_true_whatever_happens_at_the_same_time(plain: bool, named: b
                 cache.clear()
         return 1500
 
-    calls = sum(joined([lambda seed=seed: work(seed) for seed in range(8)]))
+    calls = sum(joined([partial(work, seed) for seed in range(8)]))
     eventually(lambda: load.stats.loads == len(runs))
     stats = load.stats.snapshot()
     assert stats.hits + stats.stale + stats.misses + stats.bypasses + stats.errors == stats.calls == calls

@@ -7,6 +7,7 @@ import gc
 import subprocess
 import sys
 import warnings
+from functools import partial
 from typing import Any
 
 import blockbuster
@@ -121,10 +122,13 @@ def test_threads_wait_no_longer_for_a_load_than_its_loop_takes() -> None:
             await gate.wait_here_async()
         return k
 
+    def run(k: int) -> int:
+        return asyncio.run(load(k))
+
     loop = Loop()
     slow = loop.submit(load(1))
     gate.reached()
-    assert joined(lambda k=k: asyncio.run(load(k)) for k in range(2, 6)) == [2, 3, 4, 5]
+    assert joined(partial(run, k) for k in range(2, 6)) == [2, 3, 4, 5]
     gate.open()
     assert slow.result(PATIENCE) == 1
     loop.close()

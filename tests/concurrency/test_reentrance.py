@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import partial
 from typing import Any
 
 import pytest
@@ -79,7 +80,7 @@ def test_threads_that_load_each_others_keys_do_not_wait_for_each_other(cache: Ca
         meet.wait(PATIENCE)
         return load((k + 1) % length)
 
-    workers = [Worker(lambda k=k: load(k)) for k in range(length)]
+    workers = [Worker(partial(load, k)) for k in range(length)]
     assert all(isinstance(worker.join(), int) for worker in workers)
     assert len(cache._core.flights) == 0
 

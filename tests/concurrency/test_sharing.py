@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import partial
 from typing import Any
 
 import pytest
@@ -112,7 +113,7 @@ def test_a_thread_and_its_own_keys_are_not_held_up_by_others(plain: bool) -> Non
 
     worker = Worker(lambda: load(1))
     gate.reached()
-    assert joined(lambda k=k: load(k) for k in range(2, 10)) == list(range(2, 10))
+    assert joined(partial(load, k) for k in range(2, 10)) == list(range(2, 10))
     gate.open()
     assert worker.join() == 1
 

@@ -58,16 +58,11 @@ class Stats:
 
 
 class Ledger:
-    """The counts of one function as they grow; what the plain hit path counts comes from ``plain``.
+    """The counts of one function as they grow, but for those that its store keeps: plain hits and evictions."""
 
-    Args:
-        plain: returns the hits that were answered by the plain path, and the evictions, so far.
-    """
+    __slots__ = ("bypasses", "errors", "hits", "load_seconds", "loads", "misses", "refreshes", "stale")
 
-    __slots__ = ("bypasses", "errors", "hits", "load_seconds", "loads", "misses", "plain", "refreshes", "stale")
-
-    def __init__(self, plain: Callable[[], tuple[int, int]] = lambda: (0, 0)) -> None:
-        self.plain = plain
+    def __init__(self) -> None:
         self.hits = self.stale = self.misses = self.refreshes = self.bypasses = self.errors = self.loads = 0
         self.load_seconds = 0.0
 
@@ -86,9 +81,8 @@ class Ledger:
         else:
             self.refreshes += 1
 
-    def snapshot(self) -> Stats:
-        """Return the counts of this moment."""
-        plain_hits, evictions = self.plain()
+    def snapshot(self, plain_hits: int = 0, evictions: int = 0) -> Stats:
+        """Return the counts of this moment, together with those that the store keeps."""
         return Stats(
             hits=self.hits + plain_hits,
             stale=self.stale,
@@ -112,14 +106,15 @@ class FunctionStats:
         Stats(hits=41, stale=0, misses=2, ...)
     """
 
-    __slots__ = ("_ledger",)
+    __slots__ = ("_ledger", "_snapshot")
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, snapshot: Callable[[], Stats]) -> None:
         self._ledger = ledger
+        self._snapshot = snapshot
 
     def snapshot(self) -> Stats:
         """Return the counts as a frozen object."""
-        return self._ledger.snapshot()
+        return self._snapshot()
 
     def __repr__(self) -> str:
         return repr(self.snapshot())
