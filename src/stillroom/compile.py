@@ -10,7 +10,7 @@ and the body can look the entry up without any of that work:
             if now() < node.plain_until:
                 node.hits += 1
                 return node.value
-        except Exception:
+        except (KeyError, TypeError):
             pass
         return slow((base, quote), (base, quote), {})
 
@@ -72,7 +72,8 @@ class PlainPath(NamedTuple):
             p=prefix,
             key=self.key,
             now=f"({prefix}read_at := {prefix}now())" if self.noted else f"{prefix}now()",
-            verified=f" and {prefix}node.epoch is {prefix}gate.store.epoch" if self.checked else "",
+            verified=(f" and {prefix}node.epoch is {prefix}gate.store.epoch" if self.checked else "")
+            + (f" and {prefix}node.owner is {prefix}gate.owner" if self.shared else ""),
             count=f"{prefix}gate.hits += 1" if self.shared else "pass",
             note=f"{prefix}node.read_at = {prefix}read_at" if self.noted else "pass",
         )
@@ -86,7 +87,7 @@ _PLAIN = """\
             {count}
             {note}
             return {p}node.value
-    except {p}Exception:
+    except {p}missed:
         pass
 """
 
@@ -131,7 +132,7 @@ def compiled(
     given = str(getattr(function, "__name__", ""))
     name = given if _may_be_defined(given, p) else f"{p}call"
     qualified = getattr(function, "__qualname__", name)
-    names = {**variables, **parameters.defaults, f"{p}Exception": Exception}
+    names = {**variables, **parameters.defaults, f"{p}missed": (KeyError, TypeError)}
     definition = f"{'async ' if awaits else ''}def {name}({parameters.source}):\n{body}"
     indented = "".join(f"    {line}\n" for line in definition.splitlines())
     source = f"def {p}make({', '.join(names)}):\n{indented}    return {name}\n"

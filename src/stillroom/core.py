@@ -113,9 +113,9 @@ class Core:
             self._attach(gate, space, checked)
         self._set_plain()
 
-    def gate(self, space: Keyspace, *, checked: bool) -> Gate:
+    def gate(self, space: Keyspace, *, checked: bool, owner: str) -> Gate:
         """Return a new gate to the entries of a keyspace, for a plain hit path."""
-        gate = Gate()
+        gate = Gate(owner)
         with self._lock:
             gate.is_open = self.enabled and not self.hub.hears_calls
             self._gates[gate] = (space, checked)

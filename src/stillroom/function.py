@@ -78,7 +78,7 @@ class Operations:
         self.is_retired = False
         self.generation = keying.generation
         self.keying = keying
-        self.gate: Gate = core.gate(keying.space, checked=keying.shared or bool(tags))
+        self.gate: Gate = core.gate(keying.space, checked=keying.shared or bool(tags), owner=keying.generation)
         self.source = Source(name, policy, Ledger(), awaits=kind.is_async, shown=kind.shown)
         self._bind = bind
         self._tags = tags
@@ -131,10 +131,11 @@ class Operations:
     def lookup(self, values: tuple[Any, ...]) -> Lookup:
         """Return the key of a call, with the generations that it goes by."""
         key = Key(self.keying.space, self.keying.local(values))
+        owner = self.generation if self.keying.shared else None
         if not self._tags:
-            return Lookup(key, (self.generation,))
+            return Lookup(key, (self.generation,), owner)
         arguments = self.keying.arguments(values)
-        return Lookup(key, (self.generation, *(tag_generation(tag.render(arguments)) for tag in self._tags)))
+        return Lookup(key, (self.generation, *(tag_generation(tag.render(arguments)) for tag in self._tags)), owner)
 
     @property
     def stats(self) -> FunctionStats:
@@ -240,10 +241,16 @@ class Operations:
         calls = [self.call_of(bound.values, bound.args, bound.kwargs) for bound in bounds]
         distinct = {call.key: call for call in calls}
         answers = dict(zip(distinct, await self.core.engine.fetch_many(list(distinct.values()), self._runtime), strict=True))
-        for call in calls:
-            if call is not distinct[call.key]:
-                self.core.engine.reporter.answered(call, answers[call.key])
-        return [answers[call.key] for call in calls]
+        return [await self._answered_again(call, answers[call.key], call is distinct[call.key]) for call in calls]
+
+    async def _answered_again(self, call: Call, answer: Answer, is_first: bool) -> Answer:
+        """Return the answer for one of several calls with the same key."""
+        if is_first:
+            return answer
+        if answer.is_private:
+            return await self.core.engine.fetch(call, self._runtime)
+        self.core.engine.reporter.answered(call, answer)
+        return answer
 
     async def _forget_if_keyed(self, bound: Bound) -> None:
         try:

@@ -44,7 +44,7 @@ class Parameters:
             ConfigurationError: it has no signature that can be read.
         """
         try:
-            return cls(inspect.signature(function))
+            return cls(_signature(function))
         except (TypeError, ValueError) as error:
             name = getattr(function, "__qualname__", None) or repr(function)
             message = f"{name} has no signature that can be read, so it cannot be cached; write a function around it"
@@ -119,3 +119,10 @@ class _Name:
 
 def _tuple(parts: Iterable[str]) -> str:
     return "(" + "".join(f"{part}, " for part in parts) + ")"
+
+
+def _signature(function: Callable[..., object]) -> inspect.Signature:
+    """Return the signature that calls have to fit: a wrapper's own, unless it takes whatever it is given and hands it on."""
+    own = inspect.signature(function, follow_wrapped=False)
+    hands_on = all(one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD) for one in own.parameters.values())
+    return inspect.signature(function) if hands_on else own

@@ -69,10 +69,18 @@ class Key(NamedTuple):
 
 
 class Lookup(NamedTuple):
-    """A key to read, with the names of the generations (of function and tags) that its caller goes by."""
+    """A key to read, and who asks.
+
+    Attributes:
+        key: the key.
+        generations: the names of the generations (of function and tags) that the caller goes by.
+        owner: the function that asks for a name, by its generation; ``None`` if a verb does, or the keyspace is a function's
+            own. What another function has loaded under the same name is nothing that this one may be served.
+    """
 
     key: Key
     generations: tuple[str, ...] = ()
+    owner: str | None = None
 
 
 class Reading(NamedTuple):

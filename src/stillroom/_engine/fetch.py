@@ -10,8 +10,8 @@ There is one engine, for every freshness setting, every store and both colours. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from ..entry import MISSING
 from ..observe.outcome import Outcome
@@ -114,7 +114,11 @@ class Engine:
         reading, _ = await self._look(call)
         flight = self.flights.start(call.key, reading.generations, replace=True)
         assert flight is not None  # replace=True always starts one
-        await self._lead(flight, runtime, self._loader.load(call, flight, runtime, None, Purpose.RENEW))
+        try:
+            await runtime.lead(flight, self._loader.load(call, flight, runtime, None, Purpose.RENEW))
+        finally:
+            if flight.result is None:
+                await self._leave(flight, runtime)
         answer = _brought(flight, leads=True)
         if answer is None:
             return await self.fetch(call, runtime)
@@ -160,22 +164,16 @@ class Engine:
             flight, leads = self.flights.solo(call.lookup.key, reading.generations), True
         if policy.soft_timeout is not None and rescues(reading.entry, policy, self.now()):
             return await self._impatiently(flight, leads, call, look, runtime)
-        if leads or (runtime.blocking and not flight.claimed):
-            leads = await self._lead(flight, runtime, self._loader.load(call, flight, runtime, look))
-        else:
-            try:
+        joined = not leads
+        try:
+            if leads or not flight.claimed:
+                leads = await runtime.lead(flight, self._loader.load(call, flight, runtime, look))
+            else:
                 await runtime.wait(flight, None)
-            finally:
+        finally:
+            if joined or flight.result is None:  # of a flight that nobody joined, and that has ended, nothing is left to leave
                 await self._leave(flight, runtime)
         return _brought(flight, leads)
-
-    async def _lead(self, flight: Flight, runtime: Runtime, load: Coroutine[Any, Any, None]) -> bool:
-        """Run the load of a flight, unless somebody else has begun it; return whether this caller did."""
-        try:
-            return await runtime.lead(flight, load)
-        finally:
-            if flight.result is None:
-                await self._leave(flight, runtime)
 
     async def _leave(self, flight: Flight, runtime: Runtime) -> None:
         """Stop waiting; the last to leave before the end calls the load off."""

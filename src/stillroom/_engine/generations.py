@@ -6,12 +6,14 @@ know the first two by themselves, the others by these names.
 
 from __future__ import annotations
 
+import sys
+
 __all__ = ["function_generation", "tag_generation"]
 
 
 def function_generation(name: str) -> str:
     """Return the name of the generation of all entries of one function."""
-    return "f:" + name
+    return sys.intern("f:" + name)  # so that the plain hit path can compare by identity
 
 
 def tag_generation(tag: str) -> str:

@@ -39,7 +39,7 @@ class BlockingRuntime:
             return
         timer = None if until is None else self._clock.call_at(until, ended.set)
         try:
-            while not ended.wait(LOOK_EVERY):
+            while not ended.wait(LOOK_EVERY) and (until is None or self._clock.now() < until):
                 flight.end_if_lost()
         finally:
             flight.no_longer(ended.set)

@@ -60,10 +60,16 @@ class _Wakeups:
                 self._sweep()
             heapq.heappush(self._heap, (timer.when, next(self._order), timer))
             if not self._serving:
-                self._serving = True
-                threading.Thread(target=self._serve, name="stillroom-timers", daemon=True).start()
+                self._start()
             elif self._heap[0][2] is timer:
                 self._changed.notify()
+
+    def _start(self) -> None:
+        try:
+            threading.Thread(target=self._serve, name="stillroom-timers", daemon=True).start()
+        except RuntimeError:  # too many threads, or the interpreter is about to exit: the next timer tries again
+            return
+        self._serving = True
 
     def _sweep(self) -> None:
         self._heap = [item for item in self._heap if item[2].callback is not None]
@@ -75,7 +81,12 @@ class _Wakeups:
             callback = self._next()
             if callback is None:
                 return
-            callback()
+            try:
+                callback()
+            except Exception:
+                import logging  # only now: most programs never have anything to log
+
+                logging.getLogger("stillroom").exception("a timer failed")
 
     def _next(self) -> Callable[[], None] | None:
         """Wait for the next timer and return its callback, or ``None`` once there are none left."""

@@ -27,7 +27,7 @@ from .forks import on_fork
 __all__ = ["LOADING", "LOOK_EVERY", "Flight", "Flights", "Result"]
 
 LOOK_EVERY: Final = 1.0
-"""Every so many seconds, whoever waits for a flight asks whether its event loop has been closed."""
+"""Every so many seconds, whoever waits for a flight asks whether its event loop still runs."""
 
 
 class Result(enum.Enum):
@@ -49,7 +49,8 @@ class Flight:
         claimed: whether somebody has begun the load.
         stays: the load goes on though nobody waits for it.
         call_off: cancels the load; ``None`` where a load cannot be cancelled.
-        is_lost: tells whether the load can never end since its event loop is closed; ``None`` where there is no loop.
+        is_lost: tells whether the load stands still since its event loop does not run; ``None`` where there is no loop.
+        loop: the event loop that the load runs on, if any.
         passengers: how many callers wait, the leader included.
         waits_for: flights that the load of this one is waiting for.
     """
@@ -62,6 +63,7 @@ class Flight:
     stays = False
     call_off: Callable[[], None] | None = None
     is_lost: Callable[[], bool] | None = None
+    loop: object = None
     passengers = 1
     waits_for: tuple[Flight, ...] = ()
     _wakers: tuple[Callable[[], None], ...] = ()
@@ -100,7 +102,7 @@ class Flight:
             wake()
 
     def end_if_lost(self) -> None:
-        """Abandon the flight if its event loop has been closed under it."""
+        """Abandon the flight if its event loop does not run any more."""
         if self.is_lost is not None and self.is_lost():
             self.end(Result.ABANDONED)
 
@@ -254,4 +256,8 @@ class Flights:
 
 
 def _without(flight: Flight, flights: tuple[Flight, ...]) -> tuple[Flight, ...]:
-    return tuple([one for one in flights if one is not flight])
+    """Take one occurrence of a flight out: a load may wait for the same flight more than once."""
+    for index, one in enumerate(flights):
+        if one is flight:
+            return flights[:index] + flights[index + 1 :]
+    return flights

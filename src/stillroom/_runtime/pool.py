@@ -48,8 +48,7 @@ class Pool:
             if self._threads == self._limit:
                 return True
             self._threads += 1
-        self._start_thread()
-        return True
+        return self._start_thread() or self._take_back(item)
 
     def _work(self) -> None:
         while True:
@@ -83,8 +82,22 @@ class Pool:
             self._threads += 1
         self._start_thread()
 
-    def _start_thread(self) -> None:
-        threading.Thread(target=self._work, name="stillroom-background", daemon=True).start()
+    def _start_thread(self) -> bool:
+        try:
+            threading.Thread(target=self._work, name="stillroom-background", daemon=True).start()
+        except RuntimeError:  # too many threads, or the interpreter is about to exit
+            with self._wanted:
+                self._threads -= 1
+            return False
+        return True
+
+    def _take_back(self, item: tuple[contextvars.Context, Callable[[], None]]) -> bool:
+        """Take a job back for which no thread could be started; true if one of the others has it or will."""
+        with self._wanted:
+            if self._threads or item not in self._jobs:
+                return True
+            self._jobs.remove(item)
+            return False
 
     def before_fork(self) -> None:
         self._wanted.acquire()

@@ -51,9 +51,9 @@ class TaskRuntime:
             return
         timer = None if until is None else self._clock.call_at(until, wake)
         try:
-            if flight.is_lost is None or flight.call_off is None:
+            if until is None and flight.loop in (None, loop):
                 await ended
-            while not ended.done():
+            while not ended.done() and (until is None or self._clock.now() < until):
                 await asyncio.wait((ended,), timeout=LOOK_EVERY)
                 flight.end_if_lost()
         finally:
@@ -74,7 +74,7 @@ class TaskRuntime:
     async def called_off(self, flight: Flight) -> None:
         if flight.call_off is not None:
             flight.call_off()
-            if asyncio._get_running_loop() is not None:  # else the caller's loop is closed, and nobody is left to wait
+            if asyncio._get_running_loop() is flight.loop:  # on another loop, the caller's patience is not to depend on it
                 await self.wait(flight, None)
 
     def later(self, when: float, act: Callable[[], None]) -> Timer:
@@ -87,7 +87,7 @@ class TaskRuntime:
         loop = asyncio.get_running_loop()
         task = loop.create_task(load)
         flight.call_off = _from_any_thread(loop, task.cancel)
-        flight.is_lost = loop.is_closed
+        flight.loop, flight.is_lost = loop, lambda: not loop.is_running()
 
         # A task that is cancelled before its first step never gets to say so itself; nor does one that its loop left behind.
         task.add_done_callback(lambda _: flight.end(Result.ABANDONED))

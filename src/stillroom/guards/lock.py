@@ -39,7 +39,7 @@ class LockTable:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self._space = Keyspace("", "lock:", str)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._held: dict[str, _Hold] = {}
         on_fork(self)
 
@@ -49,11 +49,12 @@ class LockTable:
     def take(self, name: str, ttl: float) -> tuple[_Hold, bool]:
         """Take a lock if it is free; return who holds it now, and whether that is the caller."""
         now = self.clock.now()
+        mine = _Hold(Flight(Key(self._space, name), (), threading.RLock()), now + ttl)
         with self._lock:
             held = self._held.get(name)
             if held is not None and now < held.ends_at:
                 return held, False
-            mine = self._held[name] = _Hold(Flight(Key(self._space, name), (), threading.RLock()), now + ttl)
+            self._held[name] = mine
             return mine, True
 
     def let_go(self, name: str, mine: _Hold) -> None:

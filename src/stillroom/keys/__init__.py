@@ -14,10 +14,11 @@ reliably is refused with `stillroom.errors.UncacheableArgument`; nothing here fa
 """
 
 from .digest import digest, is_shortened, shorten
-from .encode import encode, has_value_identity, register_key_type
+from .encode import encode, has_value_identity
 from .instances import InstanceNumber, Instances, instances
 from .local import ENCODED, FLAT, INSTANCE, LocalKey, local_key, text_of
 from .refusals import alternatives
+from .registration import register_key_type
 from .template import Template
 
 __all__ = [

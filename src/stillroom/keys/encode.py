@@ -22,7 +22,7 @@ from .records import encoder_of_record, is_value_record
 from .refusals import Refused, type_name
 from .walk import Encoder, Walk
 
-__all__ = ["encode", "has_value_identity", "register_key_type"]
+__all__ = ["add_key_type", "encode", "has_value_identity"]
 
 T = TypeVar("T")
 
@@ -60,21 +60,8 @@ def encode(value: object, parameter: str) -> str:
     raise error
 
 
-def register_key_type(type: type[T], function: Callable[[T], object]) -> None:
-    """Make a type known as part of keys, along with its subclasses.
-
-    Two values then count as equal if they are of the same type and ``function`` gives equal results for them.
-
-    Args:
-        type: a class of your own or of a library; what stillroom knows by itself cannot be changed.
-        function: returns what tells two values apart, as any value that can be part of a key, such as a tuple of ids.
-
-    Raises:
-        ConfigurationError: ``type`` is no class, one that is known already, or ``function`` cannot be called.
-
-    Example:
-        >>> register_key_type(Money, lambda money: (money.amount, money.currency))
-    """
+def add_key_type(type: type[T], function: Callable[[T], object]) -> None:
+    """Make a type known; see `register_key_type`."""
     _registry.add(type, function)
 
 

@@ -65,9 +65,23 @@ class Instances:
 
     def identity(self, instance: object, parameter: str = "self") -> object:
         """Return what stands for ``self`` or ``cls`` in a key: the object itself if it is a value, else its number."""
-        if isinstance(instance, type):
-            return instance if is_named(instance) else self.number(instance, parameter)
-        return instance if has_value_identity(type(instance)) else self.number(instance, parameter)
+        is_value = is_named(instance) if isinstance(instance, type) else has_value_identity(type(instance))
+        if not is_value:
+            return self.number(instance, parameter)
+        self.drop(instance)  # a class that had no name yet, or whose type was registered since, was numbered before
+        return instance
+
+    def drop(self, instance: object) -> None:
+        """Forget the number of an instance, so that nothing is found under it any more."""
+        self.numbers.pop(id(instance), None)
+        self._references.pop(id(instance), None)
+
+    def drop_all_of(self, kind: type[Any]) -> None:
+        """Forget the numbers of all instances of a class and its subclasses."""
+        for reference in list(self._references.values()):
+            instance = reference()
+            if isinstance(instance, kind):
+                self.drop(instance)
 
     def _add(self, instance: object, parameter: str) -> InstanceNumber:
         number = InstanceNumber(next(self._next))

@@ -88,8 +88,11 @@ class Hub:
         try:
             yield calls
         finally:
-            _detected.reset(token)
             self._change(lambda: self._listeners, detecting=-1)
+            try:
+                _detected.reset(token)
+            except ValueError:  # the block ended in another context than it began in, which ends with what began there
+                pass
 
     def wants(self, kind: type[Event]) -> bool:
         """Tell whether anybody listens to events of a kind, so that nobody else need make them."""

@@ -44,12 +44,14 @@ class MemoryLease:
         reading: the key's state at the moment the lease was given.
         home: the partition that the key belongs to.
         standing: the shared lease; ``None`` if the store was closed already.
+        owner: the function that is to fill the key, see `Lookup.owner`.
         is_held: whether it has not been given back yet.
     """
 
-    __slots__ = ("home", "is_held", "reading", "standing")
+    __slots__ = ("home", "is_held", "owner", "reading", "standing")
 
-    def __init__(self, home: Partition, reading: Reading, standing: Standing | None) -> None:
+    def __init__(self, home: Partition, reading: Reading, standing: Standing | None, owner: str | None = None) -> None:
+        self.owner = owner
         self.home = home
         self.reading = reading
         self.standing = standing

@@ -161,7 +161,7 @@ class MemoryStore:
             if renew:
                 home.leases.pop(lookup.key.local, None)
             reading = known or self._look(home, lookup, now, False)
-            lease = MemoryLease(home, reading, None if self._is_closed else self._standing(home, lookup.key))
+            lease = MemoryLease(home, reading, None if self._is_closed else self._standing(home, lookup.key), lookup.owner)
         self._let_go()
         return lease
 
@@ -172,7 +172,7 @@ class MemoryStore:
             lease.give_back()
             return False
         try:
-            node = Node(lease.home, key.local, entry, entry.generations, self._weigh(key, entry))
+            node = Node(lease.home, key.local, entry, entry.generations, self._weigh(key, entry), lease.owner)
         except BaseException:
             await self.release(key, lease)
             raise
@@ -364,7 +364,7 @@ class MemoryStore:
     def _look(self, home: Partition, lookup: Lookup, now: float, count: bool) -> Reading:
         generations = self._partitions.tokens(home, lookup.generations)
         node = self._known(home, lookup.key.local, now)
-        if node is None:
+        if node is None or (lookup.owner is not None and node.owner not in (None, lookup.owner)):
             return Reading(MISSING, generations)
         reading = Reading(node.entry, generations, node.hits + node.uses, node.read_at)
         if count:
@@ -375,12 +375,12 @@ class MemoryStore:
     def _write(self, home: Partition, lookup: Lookup, entry: Entry[Any], weight: int, now: float) -> bool:
         home.leases.pop(lookup.key.local, None)
         generations: Generations = self._partitions.tokens(home, lookup.generations)
-        return self._put(Node(home, lookup.key.local, entry, generations, weight), now)
+        return self._put(Node(home, lookup.key.local, entry, generations, weight, lookup.owner), now)
 
     def _succeed(self, node: Node, entry: Entry[Any], now: float) -> None:
         """Put an entry that is the same but for its value or its times into the place of a node."""
         node.home.leases.pop(node.key, None)
-        successor = Node(node.home, node.key, entry, node.generations, node.weight)
+        successor = Node(node.home, node.key, entry, node.generations, node.weight, node.owner)
         successor.uses = node.hits + node.uses
         self._put(successor, now)
 

@@ -44,6 +44,7 @@ class Node(Link):
         seen: the hits and uses that the eviction policy has dealt with.
         queue: the queue it is linked into.
         weight: its share of ``max_bytes``.
+        owner: the function that loaded it under a name, by its generation; ``None`` if a verb stored it.
         read_at: when it was last read, zero if it has not been; the plain hit path notes this only for functions that need it.
 
     The others are those of the entry.
@@ -60,6 +61,7 @@ class Node(Link):
         "is_error",
         "key",
         "loaded_at",
+        "owner",
         "plain_until",
         "queue",
         "read_at",
@@ -77,9 +79,11 @@ class Node(Link):
         entry: Entry[Any],
         generations: Generations,
         weight: int = 0,
+        owner: str | None = None,
     ) -> None:
         self.hits = self.uses = self.seen = 0
         self.home = home
+        self.owner = owner
         self.key = key
         self.value = entry.value
         self.loaded_at = entry.loaded_at

@@ -31,13 +31,15 @@ class Gate:
         store: the store they are in, whose ``epoch`` vouches for entries with tags.
         hits: plain hits, for functions that share their entries with others and therefore count here.
         home: the partition, while attached.
+        owner: the generation of the function that it is for; entries of names may belong to another function.
         is_open: whether the plain hit path may be taken; changed by `MemoryStore.plain` only.
     """
 
-    __slots__ = ("__weakref__", "entries", "hits", "home", "is_open", "store")
+    __slots__ = ("__weakref__", "entries", "hits", "home", "is_open", "owner", "store")
 
-    def __init__(self) -> None:
+    def __init__(self, owner: str | None = None) -> None:
         self.entries: dict[Hashable, Node] = {}
+        self.owner = owner
         self.store: Any = None
         self.hits = 0
         self.home: Partition | None = None
