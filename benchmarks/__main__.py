@@ -48,8 +48,7 @@ def measure(parts: set[str], *, quick: bool) -> Findings:
     if "memory" in parts:
         findings.memory = dict(_measured_by("memory"))
     if "hit_rate" in parts:
-        for row in _measured_by("hit_rate"):
-            findings.hit_rates.setdefault(row["trace"], {})[round(100 * row["share"])] = row["hit_rate"]
+        findings.hit_rates = dict(_measured_by("hit_rate"))
     if "import" in parts:
         findings.importing = importing.measure()
     return findings
