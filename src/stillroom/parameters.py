@@ -124,5 +124,5 @@ def _tuple(parts: Iterable[str]) -> str:
 def _signature(function: Callable[..., object]) -> inspect.Signature:
     """Return the signature that calls have to fit: a wrapper's own, unless it takes whatever it is given and hands it on."""
     own = inspect.signature(function, follow_wrapped=False)
-    hands_on = all(one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD) for one in own.parameters.values())
+    hands_on = {one.kind for one in own.parameters.values()} == {Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD}
     return inspect.signature(function) if hands_on else own

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from copy import deepcopy
+from copy import copy, deepcopy
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from .._runtime.flights import LOADING, Flight, Flights
@@ -151,7 +151,7 @@ class Loader:
         length = remembered_for(error, policy) if at_once else None
         if length is None:
             return None, _raised(error)
-        entry = Entry[Any](error, now, now + length, now + length, now - began, _generations(lease), is_error=True)
+        entry = Entry[Any](_kept(error), now, now + length, now + length, now - began, _generations(lease), is_error=True)
         return entry, _raised(error)
 
     async def settle(self, call: Call, lease: Lease, entry: Entry[Any] | None) -> None:
@@ -190,6 +190,18 @@ def ttl_of(policy: Policy, arguments: Callable[[], Mapping[str, object]], value:
 
 def _generations(lease: Lease | None) -> Generations:
     return lease.reading.generations if lease is not None else ()
+
+
+def _kept(error: Exception) -> Exception:
+    """Return an error as it is remembered: without the traceback, which would keep the arguments of a whole stack alive."""
+    try:
+        kept = copy(error)
+    except Exception:  # its `__init__` does not take what it left in `args`
+        kept = error
+    if type(kept) is not type(error):
+        kept = error
+    kept.__cause__ = error.__cause__
+    return kept if kept is error else kept.with_traceback(None)
 
 
 def _raised(error: Exception) -> Answer:
