@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from typing import Any
 
 import pytest
 from tests.engine.scene import Cached, Origin, Scene
@@ -212,6 +213,7 @@ async def test_a_remembered_error_keeps_nothing_of_the_stack_it_came_through_ali
     load = scene.cached(ttl=600, cache_errors={LookupError: 10})
     origin.error = KeyError("a")
     await raised(load)
-    (node,) = [node for one in scene.cache._core.store._partitions for node in one.entries.values()]
+    store: Any = scene.cache._core.store
+    (node,) = [node for one in store._partitions for node in one.entries.values()]
     assert node.value.args == ("a",)
     assert node.value.__traceback__ is None
