@@ -1,4 +1,4 @@
-"""What type checkers see: typed usage passes, misuse does not, and what they are told is true when a program runs.
+"""Rule 48: what type checkers see: typed usage passes, misuse does not, and what they are told is true when a program runs.
 
 mypy complains of an ignore comment that it does not need, and so does pyright with the settings of tests/typing; so both
 also fail if something in misuse.py were accepted.
