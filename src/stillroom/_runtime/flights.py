@@ -101,6 +101,11 @@ class Flight:
         for wake in wakers:
             wake()
 
+    def is_under_way(self, generations: Generations) -> bool:
+        """Tell whether the flight started under these generations and may still bring something."""
+        is_lost = self.is_lost is not None and self.is_lost()
+        return self.generations == generations and self.result is None and not is_lost
+
     def end_if_lost(self) -> None:
         """Abandon the flight if its event loop does not run any more."""
         if self.is_lost is not None and self.is_lost():
@@ -147,7 +152,7 @@ class Flights:
         loading = LOADING.get()
         with self._lock:
             flight = self._table.get(key)
-            if flight is None or flight.generations != generations or (flight.is_lost is not None and flight.is_lost()):
+            if flight is None or not flight.is_under_way(generations):
                 flight = self._table[key] = Flight(key, generations, self._lock)
                 return flight, True
             me = threading.get_ident() if blocking else None
@@ -164,7 +169,7 @@ class Flights:
         """Start a flight; ``None`` if there is one under these generations already and it is not to be replaced."""
         with self._lock:
             present = self._table.get(key)
-            if present is not None and present.generations == generations and not replace:
+            if present is not None and present.is_under_way(generations) and not replace:
                 return None
             flight = self._table[key] = Flight(key, generations, self._lock)
             return flight
