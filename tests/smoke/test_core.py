@@ -6,7 +6,6 @@ import asyncio
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import dataclass
 
 import pytest
@@ -128,15 +127,18 @@ def test_tags_and_templates_name_entries(cache: Cache, calls: list[object]) -> N
 
 
 def test_one_load_for_many_threads(cache: Cache, calls: list[object]) -> None:
+    all_started = threading.Event()
+
     @cache(ttl=600)
     def slow(a: int) -> int:
         calls.append(a)
-        time.sleep(0.05)
+        assert all_started.wait(10)
         return a
 
     threads = [threading.Thread(target=slow, args=(1,)) for _ in range(8)]
     for thread in threads:
         thread.start()
+    all_started.set()
     for thread in threads:
         thread.join()
     assert calls == [1]
