@@ -7,7 +7,7 @@ def exchange_rate(base: str, quote: str) -> Decimal: ...
 """
 
 from .cache import Cache, cache
-from .errors import ConfigurationError, LockTimeout, StillroomError, StoreError, UncacheableArgument
+from .errors import ConfigurationError, LockTimeout, StillroomError, StoreError, UncacheableArgument, UncacheableValue
 from .keys import register_key_type
 
 __all__ = [
@@ -17,10 +17,20 @@ __all__ = [
     "StillroomError",
     "StoreError",
     "UncacheableArgument",
+    "UncacheableValue",
     "cache",
     "register_key_type",
 ]
 
-for _public in (Cache, ConfigurationError, LockTimeout, StillroomError, StoreError, UncacheableArgument, register_key_type):
+for _public in (
+    Cache,
+    ConfigurationError,
+    LockTimeout,
+    StillroomError,
+    StoreError,
+    UncacheableArgument,
+    UncacheableValue,
+    register_key_type,
+):
     _public.__module__ = __name__  # so that they show, and are pickled, under the name that users know
 del _public

@@ -5,6 +5,7 @@
     StillroomError
     ├── ConfigurationError (ValueError)    a setting, template or url that makes no sense
     ├── UncacheableArgument (TypeError)    an argument that cannot be part of a key
+    ├── UncacheableValue (TypeError)       a value that would not come back from a shared store as it is
     ├── LockTimeout (TimeoutError)         a lock was not free within the time given
     └── StoreError                         a store failed; the cause is chained
 
@@ -19,6 +20,7 @@ __all__ = [
     "StillroomError",
     "StoreError",
     "UncacheableArgument",
+    "UncacheableValue",
 ]
 
 
@@ -56,6 +58,20 @@ class UncacheableArgument(StillroomError, TypeError):
         super().__init__(message)
         self.parameter = parameter
         self.type = type
+
+
+class UncacheableValue(StillroomError, TypeError):
+    """A value is of a type that the serializer in use cannot store so that it comes back as it is.
+
+    Attributes:
+        type: the type that cannot be stored.
+        path: where in the value it stands, such as ``"value.items[0]"``.
+    """
+
+    def __init__(self, message: str, *, type: type[object], path: str = "value") -> None:
+        super().__init__(message)
+        self.type = type
+        self.path = path
 
 
 class LockTimeout(StillroomError, TimeoutError):

@@ -27,6 +27,7 @@ __all__ = [
     "Serializer",
     "Store",
     "Timer",
+    "TwoSided",
 ]
 
 
@@ -76,11 +77,15 @@ class Lookup(NamedTuple):
         generations: the names of the generations (of function and tags) that the caller goes by.
         owner: the function that asks for a name, by its generation; ``None`` if a verb does, or the keyspace is a function's
             own. What another function has loaded under the same name is nothing that this one may be served.
+        serializer: what turns the values of this key into bytes, on stores outside of this process; ``None`` for the store's own.
+        is_counted: the caller's policy counts hits, so a store that is shared must count them for all processes.
     """
 
     key: Key
     generations: tuple[str, ...] = ()
     owner: str | None = None
+    serializer: Serializer | None = None
+    is_counted: bool = False
 
 
 class Reading(NamedTuple):
@@ -91,12 +96,14 @@ class Reading(NamedTuple):
         generations: the tokens now in force: of everything, of the namespace, then of the names asked for.
         uses: how often the entry has been read before, for policies that count.
         read_at: when it was last read, as far as this process knows.
+        stamp: differs between any two entries that the key has had.
     """
 
     entry: Entry[Any] | Missing
     generations: Generations
     uses: int = 0
     read_at: float = 0.0
+    stamp: object = None
 
 
 class Lease(Protocol):
@@ -127,7 +134,10 @@ class Store(Protocol):
         ...
 
     async def read(self, lookups: Sequence[Lookup], *, count: bool = True) -> list[Reading]:
-        """Return what is known of each key, in the order asked; ``count=False`` leaves no trace in eviction and counts."""
+        """Return what is known of each key, in the order asked; ``count=False`` leaves no trace in eviction and counts.
+
+        A store that is shared with other processes counts the reads of lookups that are to be counted, and no others.
+        """
         ...
 
     async def lease(self, lookup: Lookup, known: Reading | None = None, *, renew: bool = False) -> Lease:
@@ -142,7 +152,11 @@ class Store(Protocol):
         ...
 
     async def fill(self, key: Key, entry: Entry[Any], lease: Lease) -> bool:
-        """Store what was loaded under a lease, give the lease back, and tell whether it still stood."""
+        """Store what was loaded under a lease, give the lease back, and tell whether it still stood.
+
+        Raises:
+            UncacheableValue: the value cannot be stored; the lease has been given back.
+        """
         ...
 
     async def release(self, key: Key, lease: Lease) -> None:
@@ -150,7 +164,11 @@ class Store(Protocol):
         ...
 
     async def write(self, lookup: Lookup, entry: Entry[Any], *, if_absent: bool = False) -> bool:
-        """Store a value given by a user, under the generations now in force, and tell whether it was stored."""
+        """Store a value given by a user, under the generations now in force, and tell whether it was stored.
+
+        Raises:
+            UncacheableValue: the value cannot be stored; nothing has changed.
+        """
         ...
 
     async def delete(self, keys: Iterable[Key]) -> int:
@@ -189,6 +207,22 @@ class Store(Protocol):
         ...
 
 
+@runtime_checkable
+class TwoSided(Protocol):
+    """A store that blocking callers and callers on event loops reach in different ways.
+
+    Attributes:
+        blocking: what blocking callers ask; it never suspends.
+        tasks: what callers on event loops ask; it never blocks.
+    """
+
+    @property
+    def blocking(self) -> Store: ...
+    @property
+    def tasks(self) -> Store: ...
+
+
+@runtime_checkable
 class Serializer(Protocol):
     """Turns values into bytes and back, for stores outside of this process."""
 
@@ -196,7 +230,7 @@ class Serializer(Protocol):
         """Return a value as bytes.
 
         Raises:
-            TypeError: it is of a type that would not come back as it is.
+            TypeError: it is of a type that would not come back as it is (`UncacheableValue` says how to help that).
         """
         ...
 
