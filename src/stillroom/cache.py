@@ -74,7 +74,8 @@ class Cache(Verbs):
             enabled=flag(enabled, "enabled"),
             copies=flag(copy, "copy"),
         )
-        self._names = Names(self._core, ttl)
+        self._names = Names(self._core, ttl, is_async=False)
+        self._anames = Names(self._core, ttl, is_async=True)
 
     def __repr__(self) -> str:
         return f"Cache({self._core.store.name!r}, namespace={self._core.namespace!r})"
@@ -245,23 +246,23 @@ class Cache(Verbs):
             >>> with cache.lock("nightly-report", ttl="5m"):
             ...     write_report()
         """
-        return Lock(self._core.locks, name, ttl, wait, self._core.blocking, lambda: self._core.tasks)
+        return Lock(self._core.locks, name, ttl, wait, self._core.blocking.runtime, lambda: self._core.tasks.runtime)
 
     def ping(self) -> bool:
         """Tell whether the store answers."""
-        return drive(self._core.ping())
+        return drive(self._core.ping(self._core.blocking))
 
     async def aping(self) -> bool:
         """Do what `ping` does."""
-        return await self._core.ping()
+        return await self._core.ping(self._core.tasks)
 
     def close(self) -> None:
         """Let go of everything; whoever calls a decorated function afterwards runs it."""
-        drive(self._core.close())
+        drive(self._core.close(self._core.blocking))
 
     async def aclose(self) -> None:
         """Do what `close` does."""
-        await self._core.close()
+        await self._core.close(self._core.tasks)
 
 
 def _clock(given: Clock | None) -> Clock:

@@ -1,4 +1,4 @@
-"""What all functions and verbs of one cache share: its store, engine, runtimes, switches and listeners."""
+"""What all functions and verbs of one cache share: its store, the two sides from which it is reached, switches and listeners."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ._engine.fetch import Engine
 from ._runtime.blocking import BlockingRuntime
 from ._runtime.flights import Flights
 from ._runtime.forks import ForkSafeLock, imported_late
@@ -19,14 +18,13 @@ from .errors import ConfigurationError
 from .guards.lock import LockTable
 from .observe.hub import Hub
 from .observe.outcome import Outcome
-from .observe.reports import Reports
 from .observe.stats import Ledger, Stats
-from .protocols import Clock, Key, Keyspace, Lookup, Store
+from .protocols import Clock, Key, Keyspace, Lookup, Store, TwoSided
+from .side import Side
 from .stores.memory import Gate, MemoryStore
 
 if TYPE_CHECKING:
     from ._engine.call import Answer
-    from ._runtime.tasks import TaskRuntime
     from .function import Operations
 
 __all__ = ["Core"]
@@ -40,9 +38,9 @@ class Core:
 
     Attributes:
         store: where entries live.
-        engine: answers calls.
+        memory: the part of it that is in this process, whose entries the plain hit path may serve; ``None`` if there is none.
         flights: the loads in progress.
-        blocking: the runtime of blocking callers.
+        blocking: how blocking callers reach the store.
         hub: where events go.
         locks: the locks that are held.
         ledger: counts what is asked for by name, not through a function.
@@ -51,15 +49,13 @@ class Core:
         copies: whether values are copied deeply, unless a function says otherwise.
     """
 
-    def __init__(self, store: Store, clock: Clock, namespace: str, *, enabled: bool, copies: bool) -> None:
+    def __init__(self, store: Store | TwoSided, clock: Clock, namespace: str, *, enabled: bool, copies: bool) -> None:
         self.clock = clock
         self.namespace = namespace
         self.copies = copies
         self.flights = Flights()
-        self.blocking = BlockingRuntime(clock)
         self.ledger = Ledger()
         self.locks = LockTable(clock)
-        self._tasks: TaskRuntime | None = None
         self._lock = ForkSafeLock()
         self._switched_off = 0 if enabled else 1
         self._names: weakref.WeakValueDictionary[str, Keyspace] = weakref.WeakValueDictionary()
@@ -71,15 +67,19 @@ class Core:
         self._over: deque[str] = deque()  # generations of templated functions that are gone
         self.hub = Hub(self._set_plain)
         self.store = store
-        self.engine = self._engine_on(store)
+        self.memory = _memory_of(store)
+        self.blocking = Side(self, BlockingRuntime(clock))
+        self._tasks: Side | None = None
 
     @property
-    def tasks(self) -> TaskRuntime:
-        """The runtime of asyncio callers; asyncio is imported only now."""
+    def tasks(self) -> Side:
+        """How callers on event loops reach the store; asyncio is imported only now."""
         if self._tasks is None:
             from ._runtime.tasks import TaskRuntime
 
-            self._tasks = TaskRuntime(self.clock)
+            side = Side(self, TaskRuntime(self.clock))
+            with self._lock:
+                self._tasks = self._tasks or side
         return self._tasks
 
     @staticmethod
@@ -94,24 +94,30 @@ class Core:
         """Whether calls go through the cache."""
         return self._switched_off == 0
 
-    def use(self, store: Store) -> None:
+    def use(self, store: Store | TwoSided) -> None:
         """Move to another store; functions decorated before follow."""
-        former = self.store
-        if store is former:
+        former = self.memory
+        if store is self.store:
             return
-        self.engine.retire()
+        for side in self._sides():
+            side.engine.retire()
         for operations in self._living():
             operations.keep_counts()
         self.store = store
-        self.engine = self._engine_on(store)
+        self.memory = _memory_of(store)
+        for side in self._sides():
+            side.use(store)
         self.flights.clear()
         with self._lock:
             gates = list(self._gates.items())
         for gate, (space, checked) in gates:
-            if isinstance(former, MemoryStore):
+            if former is not None:
                 former.detach(gate)
             self._attach(gate, space, checked)
         self._set_plain()
+
+    def _sides(self) -> list[Side]:
+        return [self.blocking] if self._tasks is None else [self.blocking, self._tasks]
 
     def gate(self, space: Keyspace, *, checked: bool, owner: str) -> Gate:
         """Return a new gate to the entries of a keyspace, for a plain hit path."""
@@ -179,14 +185,14 @@ class Core:
         """Let what functions that are gone have loaded in memory count no more, now that others may get their names."""
         while self._over:
             generation = self._over.popleft()
-            if isinstance(self.store, MemoryStore):
-                drive(self.store.invalidate(names=(generation,)))
+            if self.memory is not None:
+                drive(self.memory.invalidate(names=(generation,)))
 
     def _forget_gate(self, gate: Gate) -> None:
         with self._lock:
             self._gates.pop(gate, None)
-        if isinstance(self.store, MemoryStore):
-            self.store.detach(gate)
+        if self.memory is not None:
+            self.memory.detach(gate)
 
     def _living(self) -> list[Operations]:
         with self._lock:
@@ -213,15 +219,6 @@ class Core:
         if self.hub.hears_calls:
             self.hub.announcer.call_answered(key, function, Outcome.BYPASS, self.store.name, None)
 
-    async def forget(self, keys: list[Key]) -> int:
-        """Delete entries, so that no load that has begun counts, and return how many there were."""
-        found = await self.store.delete(keys)
-        for key in keys:
-            self.flights.drop(key)
-        if self.hub.has_listeners:
-            self.hub.announcer.invalidated(keys=tuple(keys))
-        return found
-
     def given(self, answer: Answer) -> Any:
         """Return the value of an answer as a caller of a verb gets it, or raise its error."""
         value = answer.unwrap()
@@ -230,37 +227,35 @@ class Core:
     def stats(self) -> Stats:
         """Return the counts of all functions that are alive, and of the verbs."""
         total = Stats.total([self.ledger.snapshot(), *(one.snapshot() for one in self._living())])
-        return replace(total, evictions=self.store.evictions) if isinstance(self.store, MemoryStore) else total
+        return total if self.memory is None else replace(total, evictions=self.memory.evictions)
 
-    async def ping(self) -> bool:
+    async def ping(self, side: Side) -> bool:
         """Tell whether the store answers."""
-        await self.store.read((Lookup(Key(self.names(self.namespace), "ping")),), count=False)
+        await side.store.read((Lookup(Key(self.names(self.namespace), "ping")),), count=False)
         return True
 
-    async def close(self) -> None:
+    async def close(self, side: Side) -> None:
         """Close the store; functions run uncached from now on."""
-        self.engine.retire()
-        await self.store.close()
+        for one in self._sides():
+            one.engine.retire()
+        await side.store.close()
         self.flights.clear()
 
     def plain_counts(self, space: Keyspace) -> tuple[int, int]:
         """Return the hits that the plain path answered from a keyspace, and the evictions from it."""
-        if not isinstance(self.store, MemoryStore):
+        if self.memory is None:
             return 0, 0
-        partition = self.store.partition(space)
+        partition = self.memory.partition(space)
         return partition.count_hits(), partition.evictions
 
-    def _engine_on(self, store: Store) -> Engine:
-        return Engine(store, self.flights, self.clock.now, self.draw, Reports(self.hub, store, self.clock.now))
-
     def _attach(self, gate: Gate, space: Keyspace, checked: bool) -> None:
-        if isinstance(self.store, MemoryStore):
-            self.store.attach(gate, space, checked=checked)
+        if self.memory is not None:
+            self.memory.attach(gate, space, checked=checked)
 
     def _set_plain(self) -> None:
         """Open or close the plain hit path, as the switches and listeners of this moment want it."""
-        store = self.store
-        if isinstance(store, MemoryStore):
+        store = self.memory
+        if store is not None:
             with self._lock:  # or of two threads, the one that looked first could have the last word
                 store.plain(self.enabled and not self.hub.hears_calls, list(self._gates))
                 others = tuple([one for one in store.on_evict if one != self._evicted])
@@ -268,3 +263,9 @@ class Core:
 
     def _evicted(self, key: Key) -> None:
         self.hub.announcer.entry_evicted(key)
+
+
+def _memory_of(store: Store | TwoSided) -> MemoryStore | None:
+    if isinstance(store, TwoSided):
+        return store.near
+    return store if isinstance(store, MemoryStore) else None

@@ -15,7 +15,7 @@ from ._engine.call import Answer, Call, Source
 from ._engine.generations import tag_generation
 from ._engine.loading import ttl_of
 from ._engine.verdict import is_fresh, made
-from ._runtime.runtime import Runtime, drive
+from ._runtime.runtime import drive
 from .entry import MISSING
 from .errors import UncacheableArgument
 from .kinds import Kind
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .core import Core
     from .keying import Keying
     from .keys import Template
+    from .side import Side
     from .stores.memory import Gate
 
 __all__ = ["Operations"]
@@ -112,14 +113,14 @@ class Operations:
         if not self.is_on:
             return self.past_the_cache(args, kwargs)
         call = self.call_of(values, args, kwargs)
-        return self.given(drive(self.core.engine.fetch(call, self.core.blocking)))
+        return self.given(drive(self.core.blocking.engine.fetch(call)))
 
     async def slow_async(self, values: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answer a call of a coroutine function that the plain hit path did not."""
         if not self.is_on:
             return await self.past_the_cache(args, kwargs)
         call = self.call_of(values, args, kwargs)
-        return self.given(await self.core.engine.fetch(call, self.core.tasks))
+        return self.given(await self.core.tasks.engine.fetch(call))
 
     def call_of(self, values: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """Return what the engine is to answer."""
@@ -198,10 +199,10 @@ class Operations:
     # The same, for both colours
 
     async def _invalidate(self, bound: Bound) -> bool:
-        return await self.core.forget([self.lookup(bound.values).key]) > 0
+        return await self._side.forget([self.lookup(bound.values).key]) > 0
 
     async def _invalidate_all(self) -> None:
-        await self.core.store.invalidate(names=(self.generation,))
+        await self._side.store.invalidate(names=(self.generation,))
         if self.core.hub.has_listeners:
             self.core.hub.announcer.invalidated(function=self.name)
 
@@ -210,12 +211,12 @@ class Operations:
             await self._forget_if_keyed(bound)
             return await self._bypassed(bound)
         call = self.call_of(bound.values, bound.args, bound.kwargs)
-        return await self.core.engine.refresh(call, self._runtime)
+        return await self._side.engine.refresh(call)
 
     async def _peek(self, bound: Bound, default: Any) -> Any:
         if not self.is_on:
             return default
-        (reading,) = await self.core.store.read((self.lookup(bound.values),), count=False)
+        (reading,) = await self._side.store.read((self.lookup(bound.values),), count=False)
         entry = reading.entry
         if entry is MISSING or entry.is_error or not is_fresh(entry, self.core.clock.now()):
             return default
@@ -224,15 +225,15 @@ class Operations:
     async def _put(self, value: Any, bound: Bound) -> None:
         lookup = self.lookup(bound.values)
         if not self.is_on:  # what this would replace is out of date
-            await self.core.forget([lookup.key])
+            await self._side.forget([lookup.key])
             return
         policy, now = self.source.policy, self.core.clock.now()
         ttl = ttl_of(policy, partial(self.keying.arguments, bound.values), value)
         if ttl <= 0:  # the rule for it says that this value is not to be stored, and the former one is out of date
-            await self.core.forget([lookup.key])
+            await self._side.forget([lookup.key])
             return
         kept = self.kind.unshown(self.kept(value))
-        await self.core.store.write(lookup, made(kept, policy, ttl, now, 0.0, (), self.core.draw()))
+        await self._side.store.write(lookup, made(kept, policy, ttl, now, 0.0, (), self.core.draw()))
         self.core.flights.drop(lookup.key)
 
     async def _many(self, bounds: list[Bound]) -> list[Answer]:
@@ -240,7 +241,7 @@ class Operations:
             return [await self._bypassed(bound) for bound in bounds]
         calls = [self.call_of(bound.values, bound.args, bound.kwargs) for bound in bounds]
         distinct = {call.key: call for call in calls}
-        answers = dict(zip(distinct, await self.core.engine.fetch_many(list(distinct.values()), self._runtime), strict=True))
+        answers = dict(zip(distinct, await self._side.engine.fetch_many(list(distinct.values())), strict=True))
         return [await self._answered_again(call, answers[call.key], call is distinct[call.key]) for call in calls]
 
     async def _answered_again(self, call: Call, answer: Answer, is_first: bool) -> Answer:
@@ -248,8 +249,8 @@ class Operations:
         if is_first:
             return answer
         if answer.is_private:
-            return await self.core.engine.fetch(call, self._runtime)
-        self.core.engine.reporter.answered(call, answer)
+            return await self._side.engine.fetch(call)
+        self._side.engine.reporter.answered(call, answer)
         return answer
 
     async def _forget_if_keyed(self, bound: Bound) -> None:
@@ -257,7 +258,7 @@ class Operations:
             key = self.lookup(bound.values).key
         except UncacheableArgument:  # nothing can be stored for these arguments
             return
-        await self.core.forget([key])
+        await self._side.forget([key])
 
     async def _bypassed(self, bound: Bound) -> Answer:
         try:
@@ -270,7 +271,7 @@ class Operations:
     # What they are made of
 
     @property
-    def _runtime(self) -> Runtime:
+    def _side(self) -> Side:
         return self.core.tasks if self.kind.is_async else self.core.blocking
 
     def _run(self, work: Coroutine[Any, Any, Any], then: Callable[[Any], Any] | None = None) -> Any:

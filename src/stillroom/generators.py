@@ -30,7 +30,7 @@ def play(operations: Operations, arguments: _Arguments) -> Generator[Any, Any, A
         source: Generator[Any, Any, Any] = operations.past_the_cache(*arguments[1:])
         return (yield from source)
     call = operations.call_of(*arguments)
-    answer = drive(core.engine.recall(call, core.blocking))
+    answer = drive(core.blocking.engine.recall(call))
     if answer is not None:
         return (yield from _replay(operations.given(answer)))
     return (yield from _record(operations, call, arguments))
@@ -43,7 +43,7 @@ def _replay(recording: Recording) -> Generator[Any, Any, Any]:
 
 
 def _record(operations: Operations, call: Call, arguments: _Arguments) -> Generator[Any, Any, Any]:
-    take = drive(operations.core.engine.take(call))
+    take = drive(operations.core.blocking.engine.take(call))
     tape = _Tape(operations.function(*arguments[1], **arguments[2]), operations.kept)
     try:
         returned = yield from cast("Generator[Any, Any, Any]", tape)
@@ -97,8 +97,8 @@ def play_async(operations: Operations, arguments: _Arguments) -> AsyncGenerator[
 
 
 async def _play_async(operations: Operations, call: Call, arguments: _Arguments) -> AsyncGenerator[Any, Any]:
-    engine = operations.core.engine
-    answer = await engine.recall(call, operations.core.tasks)
+    engine = operations.core.tasks.engine
+    answer = await engine.recall(call)
     if answer is not None:
         for item in operations.given(answer).items:
             yield item

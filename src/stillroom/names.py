@@ -29,6 +29,7 @@ from .settings import text
 
 if TYPE_CHECKING:
     from .core import Core
+    from .side import Side
 
 __all__ = ["Names"]
 
@@ -39,10 +40,12 @@ class Names:
     Args:
         core: the cache's parts.
         ttl: how long values are fresh for which no other ttl is given.
+        is_async: whether callers are on an event loop.
     """
 
-    def __init__(self, core: Core, ttl: Duration | None) -> None:
+    def __init__(self, core: Core, ttl: Duration | None, *, is_async: bool) -> None:
         self._core = core
+        self._is_async = is_async
         self._default = self._policy_of(ttl)
 
     async def get(self, name: str, default: Any) -> Any:
@@ -84,7 +87,7 @@ class Names:
         key, entry = self._key(name), self._entry(None, self._policy(ttl))
         if not self._core.enabled:
             return False
-        touched = await self._core.store.touch(key, entry.fresh_until, entry.expires_at)
+        touched = await self._side.store.touch(key, entry.fresh_until, entry.expires_at)
         self._core.flights.drop(key)
         return touched
 
@@ -93,9 +96,9 @@ class Names:
             raise ConfigurationError(f"amount must be a whole number, not {amount!r}", setting="amount", given=amount)
         key, initial = self._key(name), self._entry(amount, self._policy(ttl))
         if not self._core.enabled:
-            await self._core.forget([key])
+            await self._side.forget([key])
             return amount
-        value = await self._core.store.increment(Lookup(key), amount, initial)
+        value = await self._side.store.increment(Lookup(key), amount, initial)
         self._core.flights.drop(key)
         return value
 
@@ -105,8 +108,9 @@ class Names:
         return names if self._core.enabled else []
 
     async def get_or_load(
-        self, name: str, load: Callable[[], Any], ttl: Duration | Missing | None, tags: Sequence[str], runtime: Runtime
+        self, name: str, load: Callable[[], Any], ttl: Duration | Missing | None, tags: Sequence[str]
     ) -> Answer:
+        runtime = self._side.runtime
         _check_load(load, runtime)
         key, policy = self._key(name), self._policy(ttl)
         if not self._core.enabled:
@@ -114,10 +118,10 @@ class Names:
         source = Source("get_or_load", policy, self._core.ledger, awaits=not runtime.blocking)
         run = load if runtime.blocking else _awaiting(load)
         call = Call(source, Lookup(key, _generations(tags)), run, lambda: {"name": name})
-        return await self._core.engine.fetch(call, runtime)
+        return await self._side.engine.fetch(call)
 
     async def clear(self) -> None:
-        await self._core.store.invalidate(everything=True)
+        await self._side.store.invalidate(everything=True)
         if self._core.hub.has_listeners:
             self._core.hub.announcer.invalidated(everything=True)
 
@@ -127,14 +131,14 @@ class Names:
                 "invalidate needs tags= or namespace=; clear() forgets everything, delete() a single name", setting="tags"
             )
         namespaces = () if namespace is None else (text(namespace, "namespace"),)
-        await self._core.store.invalidate(names=_generations(tags), namespaces=namespaces)
+        await self._side.store.invalidate(names=_generations(tags), namespaces=namespaces)
         if self._core.hub.has_listeners:
             self._core.hub.announcer.invalidated(tags=tuple(tags), namespace=namespace)
 
     async def _read(self, keys: list[Key]) -> list[Entry[Any] | Missing]:
         if not self._core.enabled:
             return [MISSING] * len(keys)
-        readings = await self._core.store.read([Lookup(key) for key in keys])
+        readings = await self._side.store.read([Lookup(key) for key in keys])
         now = self._core.clock.now()
         return [MISSING if not is_fresh(one.entry, now) or _is_error(one.entry) else one.entry for one in readings]
 
@@ -161,6 +165,10 @@ class Names:
         return Policy(ttl=math.inf if ttl is None else seconds(ttl, "ttl"), copy=self._core.copies)
 
     @property
+    def _side(self) -> Side:
+        return self._core.tasks if self._is_async else self._core.blocking
+
+    @property
     def _space(self) -> Keyspace:
         return self._core.names(self._core.namespace)
 
@@ -179,18 +187,18 @@ class Names:
                 f'pattern must be a text such as "user:*", not {pattern!r}', setting="pattern", given=pattern
             )
         matches = re.compile(translate(pattern)).match
-        return [name for name in await self._core.store.names(self._space, fresh=fresh) if matches(name)]
+        return [name for name in await self._side.store.names(self._space, fresh=fresh) if matches(name)]
 
     async def _delete(self, keys: list[Key]) -> int:
-        found = await self._core.forget(keys) if keys else 0
+        found = await self._side.forget(keys) if keys else 0
         return found if self._core.enabled else 0
 
     async def _write(self, lookup: Lookup, value: Any, policy: Policy, *, if_absent: bool = False) -> bool:
         if not self._core.enabled:
             if not if_absent:  # what this replaces is out of date, and must not be there again afterwards
-                await self._core.forget([lookup.key])
+                await self._side.forget([lookup.key])
             return False
-        stored = await self._core.store.write(lookup, self._entry(value, policy), if_absent=if_absent)
+        stored = await self._side.store.write(lookup, self._entry(value, policy), if_absent=if_absent)
         if stored:
             self._core.flights.drop(lookup.key)
         return stored

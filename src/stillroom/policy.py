@@ -52,6 +52,7 @@ class Policy:
         store_if: a predicate on the value; what fails it is not stored.
         cache_errors: how long errors of each type are remembered.
         shares_loads: whether callers of the same key share one load.
+        waits_its_turn: whether a load waits while another process loads the same key.
         copy: whether values are copied deeply on their way in and out.
     """
 
@@ -70,6 +71,7 @@ class Policy:
     store_if: Callable[[Any], bool] | None = None
     cache_errors: tuple[tuple[type[Exception], float], ...] = ()
     shares_loads: bool = True
+    waits_its_turn: bool = False
     copy: bool = False
 
     @property
@@ -122,7 +124,8 @@ class Policy:
             jitter=0.0 if jitter is None else _fraction(jitter, "jitter"),
             store_if=_store_if(store_if),
             cache_errors=_cache_errors(cache_errors),
-            shares_loads=_lock(lock),
+            shares_loads=_lock(lock) is not None,
+            waits_its_turn=lock == "shared",
             copy=flag(copy, "copy"),
         )
         _check_needs(policy, errors=errors is not None, retry_after=retry_after is not None)
@@ -238,7 +241,7 @@ def _cache_errors(given: Mapping[type[Exception], Duration] | None) -> tuple[tup
     )
 
 
-def _lock(given: LoadLock) -> bool:
+def _lock(given: LoadLock) -> LoadLock:
     if given not in ("process", "shared", None):
         raise ConfigurationError(f'lock must be "process", "shared" or None, not {given!r}', setting="lock", given=given)
-    return given is not None
+    return given

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, runtime_
 if TYPE_CHECKING:
     from .entry import Entry, Generations, Missing
     from .observe.events import Event
+    from .stores.memory import MemoryStore
 
 __all__ = [
     "Clock",
@@ -111,10 +112,13 @@ class Lease(Protocol):
 
     Attributes:
         reading: the key's state at the moment the lease was given.
+        is_granted: whether the key may be loaded under it; if not, another process is at it, and the thing to do is to wait.
     """
 
     @property
     def reading(self) -> Reading: ...
+    @property
+    def is_granted(self) -> bool: ...
 
 
 @runtime_checkable
@@ -140,7 +144,7 @@ class Store(Protocol):
         """
         ...
 
-    async def lease(self, lookup: Lookup, known: Reading | None = None, *, renew: bool = False) -> Lease:
+    async def lease(self, lookup: Lookup, known: Reading | None = None, *, renew: bool = False, alone: bool = False) -> Lease:
         """Take a lease and look once more, in one step.
 
         Args:
@@ -148,6 +152,7 @@ class Store(Protocol):
             known: that there was no entry a moment ago, and that no load of this process has ended since. A store that no other
                 process fills may take this for the state of things.
             renew: first void all leases that others hold on the key.
+            alone: grant no lease while another process has one that began under the same generations.
         """
         ...
 
@@ -214,12 +219,21 @@ class TwoSided(Protocol):
     Attributes:
         blocking: what blocking callers ask; it never suspends.
         tasks: what callers on event loops ask; it never blocks.
+        near: the entries that both keep in this process, if they do.
+        name: a short name, as that of a store.
+        raises: whether callers want to see its failures.
     """
 
     @property
     def blocking(self) -> Store: ...
     @property
     def tasks(self) -> Store: ...
+    @property
+    def near(self) -> MemoryStore | None: ...
+    @property
+    def raises(self) -> bool: ...
+    @property
+    def name(self) -> str: ...
 
 
 @runtime_checkable

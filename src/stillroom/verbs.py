@@ -30,6 +30,7 @@ class Verbs:
 
     _core: Core
     _names: Names
+    _anames: Names
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value of a name, or ``default`` if there is none."""
@@ -37,7 +38,7 @@ class Verbs:
 
     async def aget(self, key: str, default: Any = None) -> Any:
         """Do what `get` does."""
-        return await self._names.get(key, default)
+        return await self._anames.get(key, default)
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the values of those names that there are, in one round trip."""
@@ -45,7 +46,7 @@ class Verbs:
 
     async def aget_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """Do what `get_many` does."""
-        return await self._names.get_many(keys)
+        return await self._anames.get_many(keys)
 
     def set(self, key: str, value: Any, ttl: Duration | Missing | None = MISSING, *, tags: Sequence[str] = ()) -> None:
         """Store a value under a name. A load of it that is in progress no longer counts."""
@@ -53,7 +54,7 @@ class Verbs:
 
     async def aset(self, key: str, value: Any, ttl: Duration | Missing | None = MISSING, *, tags: Sequence[str] = ()) -> None:
         """Do what `set` does."""
-        await self._names.set(key, value, ttl, texts(tags, "tags"))
+        await self._anames.set(key, value, ttl, texts(tags, "tags"))
 
     def set_many(
         self, values: Mapping[str, Any], ttl: Duration | Missing | None = MISSING, *, tags: Sequence[str] = ()
@@ -65,7 +66,7 @@ class Verbs:
         self, values: Mapping[str, Any], ttl: Duration | Missing | None = MISSING, *, tags: Sequence[str] = ()
     ) -> None:
         """Do what `set_many` does."""
-        await self._names.set_many(values, ttl, texts(tags, "tags"))
+        await self._anames.set_many(values, ttl, texts(tags, "tags"))
 
     def add(self, key: str, value: Any, ttl: Duration | Missing | None = MISSING, *, tags: Sequence[str] = ()) -> bool:
         """Store a value only if the name has none, and tell whether it was stored."""
@@ -73,13 +74,13 @@ class Verbs:
 
     async def aadd(self, key: str, value: Any, ttl: Duration | Missing | None = MISSING, *, tags: Sequence[str] = ()) -> bool:
         """Do what `add` does."""
-        return await self._names.set(key, value, ttl, texts(tags, "tags"), if_absent=True)
+        return await self._anames.set(key, value, ttl, texts(tags, "tags"), if_absent=True)
 
     def get_or_load(
         self, key: str, load: Callable[[], T], ttl: Duration | Missing | None = MISSING, *, tags: Sequence[str] = ()
     ) -> T:
         """Return the value of a name; if there is none, load it, once for all who ask meanwhile."""
-        answer: Answer = drive(self._names.get_or_load(key, load, ttl, texts(tags, "tags"), self._core.blocking))
+        answer: Answer = drive(self._names.get_or_load(key, load, ttl, texts(tags, "tags")))
         value: T = self._core.given(answer)
         return value
 
@@ -110,7 +111,7 @@ class Verbs:
         tags: Sequence[str] = (),
     ) -> Any:
         """Do what `get_or_load` does; the load may be a coroutine function."""
-        return self._core.given(await self._names.get_or_load(key, load, ttl, texts(tags, "tags"), self._core.tasks))
+        return self._core.given(await self._anames.get_or_load(key, load, ttl, texts(tags, "tags")))
 
     def delete(self, key: str) -> bool:
         """Forget a name, and tell whether it had a value. A load of it that is in progress no longer counts."""
@@ -118,7 +119,7 @@ class Verbs:
 
     async def adelete(self, key: str) -> bool:
         """Do what `delete` does."""
-        return await self._names.delete_many([key]) > 0
+        return await self._anames.delete_many([key]) > 0
 
     def delete_many(self, keys: Iterable[str]) -> int:
         """Forget several names, and return how many had a value."""
@@ -126,7 +127,7 @@ class Verbs:
 
     async def adelete_many(self, keys: Iterable[str]) -> int:
         """Do what `delete_many` does."""
-        return await self._names.delete_many(keys)
+        return await self._anames.delete_many(keys)
 
     def delete_match(self, pattern: str) -> int:
         """Forget all names that a pattern of ``*``, ``?`` and ``[...]`` matches, and return how many there were."""
@@ -134,7 +135,7 @@ class Verbs:
 
     async def adelete_match(self, pattern: str) -> int:
         """Do what `delete_match` does."""
-        return await self._names.delete_matching(pattern)
+        return await self._anames.delete_matching(pattern)
 
     def scan(self, pattern: str = "*") -> Iterator[str]:
         """Go through the names that a pattern matches, in no particular order."""
@@ -142,7 +143,7 @@ class Verbs:
 
     async def ascan(self, pattern: str = "*") -> AsyncIterator[str]:
         """Do what `scan` does."""
-        for name in await self._names.matching(pattern):
+        for name in await self._anames.matching(pattern):
             yield name
 
     def exists(self, key: str) -> bool:
@@ -151,7 +152,7 @@ class Verbs:
 
     async def aexists(self, key: str) -> bool:
         """Do what `exists` does."""
-        return await self._names.left(key, MISSING) is not MISSING
+        return await self._anames.left(key, MISSING) is not MISSING
 
     def ttl(self, key: str, default: Any = None) -> Any:
         """Return for how many more seconds a value is fresh: ``inf`` if until invalidated, ``default`` if there is none."""
@@ -159,7 +160,7 @@ class Verbs:
 
     async def attl(self, key: str, default: Any = None) -> Any:
         """Do what `ttl` does."""
-        return await self._names.left(key, default)
+        return await self._anames.left(key, default)
 
     def touch(self, key: str, ttl: Duration | None) -> bool:
         """Give a value a new ttl that begins now, and tell whether there was one."""
@@ -167,7 +168,7 @@ class Verbs:
 
     async def atouch(self, key: str, ttl: Duration | None) -> bool:
         """Do what `touch` does."""
-        return await self._names.touch(key, ttl)
+        return await self._anames.touch(key, ttl)
 
     def incr(self, key: str, amount: int = 1, *, ttl: Duration | Missing | None = MISSING) -> int:
         """Add to a whole number and return the sum; where there is none it starts from zero, with this ttl."""
@@ -175,7 +176,7 @@ class Verbs:
 
     async def aincr(self, key: str, amount: int = 1, *, ttl: Duration | Missing | None = MISSING) -> int:
         """Do what `incr` does."""
-        return await self._names.incr(key, amount, ttl)
+        return await self._anames.incr(key, amount, ttl)
 
     def clear(self) -> None:
         """Forget everything, in all namespaces."""
@@ -183,7 +184,7 @@ class Verbs:
 
     async def aclear(self) -> None:
         """Do what `clear` does."""
-        await self._names.clear()
+        await self._anames.clear()
 
     def invalidate(self, *, tags: Sequence[str] = (), namespace: str | None = None) -> None:
         """Forget what carries one of these tags, or all that a namespace holds; the cost does not grow with it."""
@@ -191,4 +192,4 @@ class Verbs:
 
     async def ainvalidate(self, *, tags: Sequence[str] = (), namespace: str | None = None) -> None:
         """Do what `invalidate` does."""
-        await self._names.invalidate(texts(tags, "tags"), namespace)
+        await self._anames.invalidate(texts(tags, "tags"), namespace)

@@ -126,7 +126,7 @@ class World:
         self._lock = threading.Lock()
         self._probes: list[Any] = []
         self.pool = WatchedPool(self.point)
-        self.cache._core.blocking._pool = self.pool
+        self.cache._core.blocking.runtime._pool = self.pool  # type: ignore[attr-defined]
         for operation in OPERATIONS:
             self.chaos.before(operation, partial(self.point, f"before {operation}"))
             self.chaos.after(operation, partial(self.point, f"after {operation}"))

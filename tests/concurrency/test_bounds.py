@@ -33,14 +33,14 @@ def quick_switches() -> Iterator[None]:
 def leftovers(cache: Cache) -> dict[str, int]:
     """Return how much there is of everything that must vanish by itself."""
     core, store = cache._core, inner(cache)
-    warmer = core.engine._loader._warmer
+    warmer = core.blocking.engine._loader._warmer  # type: ignore[attr-defined]
     partitions = list(store._partitions)
     return {
         "flights": len(core.flights),
         "leases": sum(len(partition.leases) for partition in partitions),
         "names of generations": len(store._partitions._generations._names),
         "warm keys": len(warmer._timers) + len(warmer._read_at),
-        "jobs": len(core.blocking._pool._jobs),
+        "jobs": len(core.blocking.runtime._pool._jobs),  # type: ignore[attr-defined]
         "dropped": len(store._room.dropped),
         "graves": sum(len(grave) for partition in partitions for grave in partition.graves),
     }
@@ -137,7 +137,7 @@ def test_warm_keys_are_bounded_and_let_go() -> None:
         load(k)
     for _ in range(20):
         clock.advance(5)
-        eventually(lambda: not cache._core.blocking._pool._jobs and len(cache._core.flights) == 0)
+        eventually(lambda: not cache._core.blocking.runtime._pool._jobs and len(cache._core.flights) == 0)  # type: ignore[attr-defined]
     eventually(lambda: leftovers(cache)["warm keys"] == 0, within=2)
     eventually(lambda: clock.pending == 0, within=2)
 

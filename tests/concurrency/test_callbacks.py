@@ -119,10 +119,10 @@ for number, back in enumerate(backs):
         try:
             run_traced()
             f(1), f(1), cache.set("x", 1)
-            queues = cache._core.store._room._queues
-            held = sum(len(p.entries) + sum(map(len, p.graves)) for p in cache._core.store._partitions)
+            queues = cache._core.memory._room._queues
+            held = sum(len(p.entries) + sum(map(len, p.graves)) for p in cache._core.memory._partitions)
             assert queues.size == queues.small.size + queues.main.size == held, (queues.size, held)
-            assert not any(partition.leases for partition in cache._core.store._partitions)
+            assert not any(partition.leases for partition in cache._core.memory._partitions)
             assert not len(cache._core.flights)
         except Exception as error:
             wrong.add(f"{number}: {type(error).__name__}: {error}")

@@ -177,7 +177,7 @@ def test_background_loads_go_on_after_some_were_interrupted(error: type[BaseExce
     for k in range(20):
         load(k)
     eventually(lambda: [load(k) for k in range(20)] and len(loads) >= 35)
-    eventually(lambda: not cache._core.blocking._pool._jobs)
+    eventually(lambda: not cache._core.blocking.runtime._pool._jobs)  # type: ignore[attr-defined]
     broken[0] = False
     count = len(loads)
     eventually(lambda: [load(k) for k in range(20)] and len(loads) >= count + 20, within=2)

@@ -108,7 +108,7 @@ def test_loops_that_are_gone_leave_nothing() -> None:
     for _ in range(20):
         asyncio.run(main())
     gc.collect()
-    assert len(cache._core.tasks._behind) == 0
+    assert len(cache._core.tasks.runtime._behind) == 0  # type: ignore[attr-defined]
     assert len(cache._core.flights) == 0
 
 

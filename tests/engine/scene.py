@@ -206,10 +206,10 @@ class Scene:
 
     def _is_idle(self) -> bool:
         core = self.cache._core
-        pool = core.blocking._pool
+        pool = core.blocking.runtime._pool  # type: ignore[attr-defined]
         if len(core.flights) or pool._jobs or pool._waiting != pool._threads:
             return False
-        return core._tasks is None or not any(core._tasks._behind.values())
+        return core._tasks is None or not any(core._tasks.runtime._behind.values())  # type: ignore[attr-defined]
 
 
 def _give_way() -> None:

@@ -205,7 +205,7 @@ async def test_remembered_errors_are_bounded_like_values(scene: Scene, origin: O
     origin.error = KeyError("a")
     for number in range(100):
         await raised(load, number)
-    assert scene.cache._core.store.size <= 10  # type: ignore[attr-defined]
+    assert scene.cache._core.memory.size <= 10  # type: ignore[union-attr]
 
 
 async def test_a_remembered_error_keeps_nothing_of_the_stack_it_came_through_alive(scene: Scene, origin: Origin) -> None:
@@ -213,7 +213,7 @@ async def test_a_remembered_error_keeps_nothing_of_the_stack_it_came_through_ali
     load = scene.cached(ttl=600, cache_errors={LookupError: 10})
     origin.error = KeyError("a")
     await raised(load)
-    store: Any = scene.cache._core.store
+    store: Any = scene.cache._core.memory
     (node,) = [node for one in store._partitions for node in one.entries.values()]
     assert node.value.args == ("a",)
     assert node.value.__traceback__ is None

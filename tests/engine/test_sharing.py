@@ -107,7 +107,7 @@ async def test_many_keys_leave_nothing_behind(scene: Scene, origin: Origin) -> N
     for number in range(3000):
         await load(number)
     core = scene.cache._core
-    assert core.store.size <= 100  # type: ignore[attr-defined]
+    assert core.store.size <= 100  # type: ignore[union-attr]
     assert len(core.flights) == 0
-    assert not any(partition.leases for partition in core.store._partitions)  # type: ignore[attr-defined]
+    assert not any(partition.leases for partition in core.store._partitions)  # type: ignore[union-attr]
     assert scene.clock.pending == 0

@@ -177,9 +177,9 @@ async def test_where_there_is_no_room_for_a_load_behind_the_stale_value_is_serve
 ) -> None:
     core = scene.cache._core
     if scene.is_async:
-        monkeypatch.setattr(core.tasks, "_BACKGROUND_LIMIT", 0)
+        monkeypatch.setattr(core.tasks.runtime, "_BACKGROUND_LIMIT", 0)
     else:
-        monkeypatch.setattr(core.blocking._pool, "_backlog", 0)
+        monkeypatch.setattr(core.blocking.runtime._pool, "_backlog", 0)  # type: ignore[attr-defined]
     load = scene.cached(ttl=60, stale_if_error=600, soft_timeout=2)
     await load()
     scene.clock.advance(60)

@@ -170,9 +170,9 @@ async def test_a_refresh_that_there_is_no_room_for_is_reported_and_the_stale_val
     """Rule 30."""
     core = scene.cache._core
     if scene.is_async:
-        monkeypatch.setattr(core.tasks, "_BACKGROUND_LIMIT", 0)
+        monkeypatch.setattr(core.tasks.runtime, "_BACKGROUND_LIMIT", 0)
     else:
-        monkeypatch.setattr(core.blocking._pool, "_backlog", 0)
+        monkeypatch.setattr(core.blocking.runtime._pool, "_backlog", 0)  # type: ignore[attr-defined]
     load = scene.cached(ttl=60, stale_while_revalidate=30)
     await load()
     scene.clock.advance(60)

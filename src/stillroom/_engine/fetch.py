@@ -4,8 +4,8 @@ There is one engine, for every freshness setting, every store and both colours. 
 
 - A load begins only after `Store.lease`, which reads the generations in force at that moment; `Store.fill` stores its value
   only if lease and generations still stand.
-- A caller shares a flight only if the generations it has just read are those under which the flight started, and an
-  invalidated key's flight is off the table before the invalidation returns.
+- A caller shares a flight only if its load has not begun yet, or began under the generations that the caller has just read;
+  and an invalidated key's flight is off the table before the invalidation returns.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from ..entry import MISSING
 from ..observe.outcome import Outcome
 from .call import Answer, Call, Purpose, served
+from .containment import Containment
 from .loading import LOST, Loader, Look
 from .take import Take
 from .verdict import Verdict, is_spared, judge, rescues
@@ -51,56 +52,67 @@ class Reporter(Protocol):
 
 
 class Engine:
-    """Answers calls from one store.
+    """Answers calls of one colour from one store.
 
     Args:
         store: where entries live.
+        runtime: what the callers wait with.
         flights: the loads in progress.
         now: the time on the clock of the store's entries.
         draw: returns a random number from (0, 1].
         reporter: hears of everything that happens.
+        raises: let callers see the failures of the store.
     """
 
     def __init__(
-        self, store: Store, flights: Flights, now: Callable[[], float], draw: Callable[[], float], reporter: Reporter
+        self,
+        store: Store,
+        runtime: Runtime,
+        flights: Flights,
+        now: Callable[[], float],
+        draw: Callable[[], float],
+        reporter: Reporter,
+        raises: bool = False,
     ) -> None:
         self.store = store
+        self.runtime = runtime
         self.flights = flights
         self.now = now
         self._draw = draw
         self.reporter = reporter
-        self._loader = Loader(store, flights, now, draw, reporter)
+        self._contain = Containment(store, reporter, raises)
+        self._loader = Loader(store, runtime, flights, now, draw, reporter, self._contain)
 
     def retire(self) -> None:
         """Start nothing any more by itself: another engine takes over."""
         self._loader.retire()
 
-    async def fetch(self, call: Call, runtime: Runtime, look: Look | None = None) -> Answer:
+    async def fetch(self, call: Call, look: Look | None = None) -> Answer:
         """Answer a call from the store, or from a load; a caller that has looked into the store already says what it found."""
         while True:
             look = look or await self._look(call)
-            answer = None if look[0].entry is MISSING else self._from_store(call, look, runtime)
+            answer = None if look[0].entry is MISSING else self._from_store(call, look)
             if answer is None:
-                answer = await self._from_flight(call, look, runtime)
+                answer = await self._from_flight(call, look)
             if answer is not None:
                 self.reporter.answered(call, answer)
                 return answer
             look = None  # the flight was abandoned: look once more before loading
 
-    async def fetch_many(self, calls: Sequence[Call], runtime: Runtime) -> list[Answer]:
+    async def fetch_many(self, calls: Sequence[Call]) -> list[Answer]:
         """Answer calls of different keys: one read for all of them, one load for each miss."""
         landings = self.flights.landings
         try:
             readings = await self.store.read([call.lookup for call in calls])
         except Exception as error:
-            self.reporter.store_failed(self.store, "read", error)
+            self._contain("read", error)
             readings = [LOST] * len(calls)
-        fetches = [self.fetch(call, runtime, (one, landings)) for call, one in zip(calls, readings, strict=True)]
-        return await runtime.gather(fetches)
+        fetches = [self.fetch(call, (one, landings)) for call, one in zip(calls, readings, strict=True)]
+        return await self.runtime.gather(fetches)
 
-    async def recall(self, call: Call, runtime: Runtime) -> Answer | None:
+    async def recall(self, call: Call) -> Answer | None:
         """Answer a call from the store; ``None`` if that takes a load."""
-        answer = self._from_store(call, await self._look(call), runtime)
+        answer = self._from_store(call, await self._look(call))
         if answer is not None:
             self.reporter.answered(call, answer)
         return answer
@@ -109,19 +121,19 @@ class Engine:
         """Begin a load whose value comes in pieces."""
         return await self._loader.take(call)
 
-    async def refresh(self, call: Call, runtime: Runtime) -> Answer:
+    async def refresh(self, call: Call) -> Answer:
         """Load now, whatever is stored, and store the value; loads that began earlier no longer count."""
         reading, _ = await self._look(call)
         flight = self.flights.start(call.key, reading.generations, replace=True)
         assert flight is not None  # replace=True always starts one
         try:
-            await runtime.lead(flight, self._loader.load(call, flight, runtime, None, Purpose.RENEW))
+            await self.runtime.lead(flight, self._loader.load(call, flight, None, Purpose.RENEW))
         finally:
             if flight.result is None:
-                await self._leave(flight, runtime)
+                await self._leave(flight)
         answer = _brought(flight, leads=True)
         if answer is None:
-            return await self.fetch(call, runtime)
+            return await self.fetch(call)
         if answer.outcome is Outcome.MISS:
             answer = answer._replace(outcome=Outcome.REFRESH)
         self.reporter.answered(call, answer)
@@ -132,15 +144,17 @@ class Engine:
         try:
             return (await self.store.read((call.lookup,)))[0], landings
         except Exception as error:
-            self.reporter.store_failed(self.store, "read", error)
+            self._contain("read", error)
             return LOST, landings
 
-    def _from_store(self, call: Call, look: Look, runtime: Runtime) -> Answer | None:
+    def _from_store(self, call: Call, look: Look) -> Answer | None:
         """Return the answer that needs no load; a refresh that is due is started behind."""
         reading, policy, now = look[0], call.source.policy, self.now()
         entry = reading.entry
         if entry is MISSING:
             return None
+        if policy.keep_warm:
+            self._loader.note_read(call.key, now)
         draw = self._draw() if policy.refresh_ahead == "xfetch" else 1.0
         verdict = judge(entry, policy, now, reading.uses, draw)
         if verdict is Verdict.EXPIRED:
@@ -149,54 +163,54 @@ class Engine:
         if verdict is not Verdict.FRESH and not is_spared(entry, now):
             flight = self.flights.start(call.key, reading.generations)
             if flight is not None:  # otherwise somebody is at it already
-                self._spawn(flight, call, look, runtime, Purpose.REFRESH_BEHIND)
+                self._spawn(flight, call, look, Purpose.REFRESH_BEHIND)
         return served(entry, Outcome.STALE if verdict is Verdict.STALE else Outcome.HIT)
 
-    async def _from_flight(self, call: Call, look: Look, runtime: Runtime) -> Answer | None:
+    async def _from_flight(self, call: Call, look: Look) -> Answer | None:
         """Return what a flight brings, or the stale value if that takes too long.
 
         ``None`` says that there is nothing for this caller: the flight was abandoned, or brought what only one can use.
         """
         reading, policy = look[0], call.source.policy
         if policy.shares_loads and reading is not LOST:  # without tokens, nobody can tell which flight is from before what
-            flight, leads = self.flights.board(call.lookup.key, reading.generations, runtime.blocking)
+            flight, leads = self.flights.board(call.lookup.key, reading.generations, self.runtime.blocking)
         else:
             flight, leads = self.flights.solo(call.lookup.key, reading.generations), True
         if policy.soft_timeout is not None and rescues(reading.entry, policy, self.now()):
-            return await self._impatiently(flight, leads, call, look, runtime)
+            return await self._impatiently(flight, leads, call, look)
         joined = not leads
         try:
             if leads or not flight.claimed:
-                leads = await runtime.lead(flight, self._loader.load(call, flight, runtime, look))
+                leads = await self.runtime.lead(flight, self._loader.load(call, flight, look))
             else:
-                await runtime.wait(flight, None)
+                await self.runtime.wait(flight, None)
         finally:
             if joined or flight.result is None:  # of a flight that nobody joined, and that has ended, nothing is left to leave
-                await self._leave(flight, runtime)
+                await self._leave(flight)
         return _brought(flight, leads)
 
-    async def _leave(self, flight: Flight, runtime: Runtime) -> None:
+    async def _leave(self, flight: Flight) -> None:
         """Stop waiting; the last to leave before the end calls the load off."""
         if self.flights.leave(flight):
-            await runtime.called_off(flight)
+            await self.runtime.called_off(flight)
 
-    async def _impatiently(self, flight: Flight, leads: bool, call: Call, look: Look, runtime: Runtime) -> Answer | None:
+    async def _impatiently(self, flight: Flight, leads: bool, call: Call, look: Look) -> Answer | None:
         """Wait for a flight no longer than ``soft_timeout``; then serve the stale value, while the load goes on behind."""
         entry, patience = look[0].entry, call.source.policy.soft_timeout
         assert entry is not MISSING
         assert patience is not None
         flight.stays = True
-        if leads and not self._spawn(flight, call, look, runtime, Purpose.ANSWER):
+        if leads and not self._spawn(flight, call, look, Purpose.ANSWER):
             return served(entry, Outcome.STALE)
         try:
-            await runtime.wait(flight, self.now() + patience)
+            await self.runtime.wait(flight, self.now() + patience)
         finally:
             self.flights.leave(flight)
         return served(entry, Outcome.STALE) if flight.result is None else _brought(flight, leads)
 
-    def _spawn(self, flight: Flight, call: Call, look: Look, runtime: Runtime, purpose: Purpose) -> bool:
+    def _spawn(self, flight: Flight, call: Call, look: Look, purpose: Purpose) -> bool:
         flight.stays = True
-        if runtime.spawn(flight, lambda: self._loader.load(call, flight, runtime, look, purpose)):
+        if self.runtime.spawn(flight, lambda: self._loader.load(call, flight, look, purpose)):
             return True
         self.flights.abandon(flight)
         self.reporter.refresh_refused(call)
@@ -206,4 +220,4 @@ class Engine:
 def _brought(flight: Flight, leads: bool) -> Answer | None:
     """Return what a flight brought for one of its callers, if anything."""
     answer: Answer | None = flight.answer
-    return answer if answer is None or leads or not answer.is_private else None
+    return answer if answer is None or leads or not (answer.is_private or flight.is_lone) else None

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from .._runtime.flights import LOADING, Flight, Flights
 from ..durations import seconds
-from ..entry import MISSING, Entry, Generations, Missing
+from ..entry import MISSING, Entry, Generations
+from ..errors import UncacheableValue
 from ..observe.outcome import Outcome
 from ..protocols import Reading
 from .call import Answer, Call, Purpose, served
@@ -20,7 +21,8 @@ from .warm import Warmer
 if TYPE_CHECKING:
     from .._runtime.runtime import Runtime
     from ..policy import Policy
-    from ..protocols import Lease, Store
+    from ..protocols import Key, Lease, Store
+    from .containment import Containment
     from .fetch import Reporter
 
 __all__ = ["LOST", "Loader", "Look", "ttl_of"]
@@ -28,6 +30,9 @@ __all__ = ["LOST", "Loader", "Look", "ttl_of"]
 
 Look: TypeAlias = tuple[Reading, int]
 """What was found in the store, and how many flights had landed before."""
+
+TURN: Final = 0.06
+"""Seconds between two looks at whether another process has done with a key: 17 a second, well within 100 ms of its end."""
 
 LOST: Final = Reading(MISSING, ())
 """What is known of a key when the store fails."""
@@ -37,34 +42,44 @@ class Loader:
     """Runs loads and stores what they bring."""
 
     def __init__(
-        self, store: Store, flights: Flights, now: Callable[[], float], draw: Callable[[], float], reporter: Reporter
+        self,
+        store: Store,
+        runtime: Runtime,
+        flights: Flights,
+        now: Callable[[], float],
+        draw: Callable[[], float],
+        reporter: Reporter,
+        contain: Containment,
     ) -> None:
         self._store = store
+        self._runtime = runtime
         self._flights = flights
         self.now = now
         self._draw = draw
         self.reporter = reporter
-        self._warmer = Warmer(store, flights, now, self.load, reporter)
+        self._contain = contain
+        self._warmer = Warmer(store, runtime, flights, now, self.load, contain)
 
     def retire(self) -> None:
         """Keep nothing warm any more."""
         self._warmer.retire()
 
-    async def load(
-        self, call: Call, flight: Flight, runtime: Runtime, look: Look | None, purpose: Purpose = Purpose.ANSWER
-    ) -> None:
+    def note_read(self, key: Key, now: float) -> None:
+        """Take note that a key which may be kept warm has been read."""
+        self._warmer.note_read(key, now)
+
+    async def load(self, call: Call, flight: Flight, look: Look | None, purpose: Purpose = Purpose.ANSWER) -> None:
         """Run the load of a flight to its end, whatever that is.
 
         Args:
             call: what to load.
             flight: learns of the end.
-            runtime: the one that the load runs on.
             look: what the caller found; if the store has something newer by now, and fresh, the load is needless.
             purpose: why the load is run.
         """
         loading = LOADING.set((flight,) if purpose is Purpose.REFRESH_BEHIND else (*LOADING.get(), flight))
         try:
-            answer = await self._under_lease(call, runtime, look, purpose)
+            answer = await self._under_lease(call, flight, look, purpose)
         except BaseException:  # cancelled, or the process is to end: another caller takes over
             self._flights.abandon(flight)
             raise
@@ -79,14 +94,17 @@ class Loader:
         """Begin a load whose value comes in pieces."""
         return Take(self, call, await self._lease(call, None))
 
-    async def _under_lease(self, call: Call, runtime: Runtime, look: Look | None, purpose: Purpose) -> Answer:
-        lease = await self._lease(call, look, renew=purpose is Purpose.RENEW)
+    async def _under_lease(self, call: Call, flight: Flight, look: Look | None, purpose: Purpose) -> Answer:
+        alone = call.source.policy.waits_its_turn and purpose is not Purpose.RENEW and not flight.is_lone
+        lease = await self._lease(call, look, renew=purpose is Purpose.RENEW, alone=alone)
         entry: Entry[Any] | None = None
         try:
             if lease is not None and look is not None:
-                faster = self._found_meanwhile(call, lease.reading.entry, look[0].entry)
+                faster = self._found_meanwhile(call, lease.reading, look[0])
                 if faster is not None:
+                    flight.is_lone = True  # others may have boarded after something that this entry has not seen
                     return faster
+            flight.begin((object(),) if lease is None else lease.reading.generations)
             call.source.ledger.loads += 1
             began = self.now()
             try:
@@ -96,19 +114,21 @@ class Loader:
                 entry, answer = self.loaded(call, value, began, lease)
             except Exception as error:
                 entry, answer = self.failed(call, error, began, lease, behind=purpose is Purpose.REFRESH_BEHIND)
+                flight.is_lone |= answer.error is None  # rescued by the same entry, of which the same holds
             return answer
         finally:
             if lease is not None:
                 await self.settle(call, lease, entry)
             if entry is not None and call.source.policy.keep_warm:
-                self._warmer.keep(call, entry, runtime, None if purpose is Purpose.REFRESH_BEHIND else self.now())
+                self._warmer.keep(call, entry, None if purpose is Purpose.REFRESH_BEHIND else self.now())
 
-    def _found_meanwhile(self, call: Call, known: Entry[Any] | Missing, seen: Entry[Any] | Missing) -> Answer | None:
+    def _found_meanwhile(self, call: Call, known: Reading, seen: Reading) -> Answer | None:
         """Return the answer that an entry gives which somebody stored since the caller looked."""
-        if known is MISSING or (seen is not MISSING and known.loaded_at == seen.loaded_at):
+        entry = known.entry
+        if entry is MISSING or (seen.entry is not MISSING and known.stamp == seen.stamp):
             return None
-        is_fresh = judge(known, call.source.policy, self.now(), 0, 1.0) is Verdict.FRESH
-        return served(known, Outcome.HIT) if is_fresh else None
+        is_fresh = judge(entry, call.source.policy, self.now(), known.uses, 1.0) is Verdict.FRESH
+        return served(entry, Outcome.HIT) if is_fresh else None
 
     def loaded(self, call: Call, value: Any, began: float, lease: Lease | None) -> tuple[Entry[Any] | None, Answer]:
         """Return the entry to store for a value that has been loaded, if any, and the answer."""
@@ -161,17 +181,23 @@ class Loader:
                 await self._store.release(call.key, lease)
             else:
                 await self._store.fill(call.key, entry, lease)
+        except UncacheableValue as error:
+            self.reporter.result_refused(call, str(error))
         except Exception as error:
-            self.reporter.store_failed(self._store, "fill", error)
+            self._contain("fill", error)
 
-    async def _lease(self, call: Call, look: Look | None, *, renew: bool = False) -> Lease | None:
+    async def _lease(self, call: Call, look: Look | None, *, renew: bool = False, alone: bool = False) -> Lease | None:
         known: Reading | None = None
         if look is not None and look[0].entry is MISSING and look[0] is not LOST and look[1] == self._flights.landings:
             known = look[0]  # nothing was there, and nobody can have loaded it since: no need to look again
         try:
-            return await self._store.lease(call.lookup, known, renew=renew)
+            lease = await self._store.lease(call.lookup, known, renew=renew, alone=alone)
+            while not lease.is_granted:
+                await self._runtime.pause(TURN)
+                lease = await self._store.lease(call.lookup, lease.reading, alone=True)
+            return lease
         except Exception as error:
-            self.reporter.store_failed(self._store, "lease", error)
+            self._contain("lease", error)
             return None
 
 

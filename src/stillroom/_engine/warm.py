@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .._runtime.runtime import Runtime
     from ..protocols import Key, Store, Timer
     from .call import Call
-    from .fetch import Reporter
+    from .containment import Containment
 
 __all__ = ["Warmer"]
 
@@ -33,31 +33,37 @@ class Warmer:
     def __init__(
         self,
         store: Store,
+        runtime: Runtime,
         flights: Flights,
         now: Callable[[], float],
         load: Callable[..., Coroutine[Any, Any, None]],
-        reporter: Reporter,
+        contain: Containment,
     ) -> None:
         self._store = store
+        self._runtime = runtime
         self._flights = flights
         self._now = now
         self._load = load
-        self._reporter = reporter
+        self._contain = contain
         self._lock = ForkSafeLock()
         self._read_at: dict[Key, float] = {}
         self._timers: dict[Key, Timer] = {}
         self._is_retired = False
 
-    def keep(self, call: Call, entry: Entry[Any], runtime: Runtime, read_at: float | None) -> None:
+    def keep(self, call: Call, entry: Entry[Any], read_at: float | None) -> None:
         """Refresh a key when its entry is about to expire.
 
         Args:
             call: what to load.
             entry: what has just been stored.
-            runtime: the one to load on.
             read_at: when a caller asked for the key; ``None`` if nobody did this time.
         """
-        self._wake_at(warm_at(entry, self._now()), call, runtime, read_at)
+        self._wake_at(warm_at(entry, self._now()), call, read_at)
+
+    def note_read(self, key: Key, now: float) -> None:
+        """Take note that a key was read, if it is kept warm."""
+        if key in self._read_at:
+            self._read_at[key] = now
 
     def retire(self) -> None:
         """Let all keys go, for good."""
@@ -69,8 +75,8 @@ class Warmer:
         for timer in timers:
             timer.cancel()
 
-    def _wake_at(self, when: float, call: Call, runtime: Runtime, read_at: float | None) -> None:
-        timer = runtime.later(when, lambda: self._wake(call, runtime))
+    def _wake_at(self, when: float, call: Call, read_at: float | None) -> None:
+        timer = self._runtime.later(when, lambda: self._wake(call))
         with self._lock:
             former = self._timers.pop(call.key, None)
             if self._is_retired:
@@ -92,28 +98,28 @@ class Warmer:
         if timer is not None:
             timer.cancel()
 
-    def _wake(self, call: Call, runtime: Runtime) -> None:
+    def _wake(self, call: Call) -> None:
         flight = self._flights.solo(call.key, ())
-        if not runtime.spawn(flight, lambda: self._refresh(call, flight, runtime)):
+        if not self._runtime.spawn(flight, lambda: self._refresh(call, flight)):
             self._let_go(call.key)
 
-    async def _refresh(self, call: Call, errand: Flight, runtime: Runtime) -> None:
+    async def _refresh(self, call: Call, errand: Flight) -> None:
         """Refresh one key; the errand is the flight that this runs as, the load gets a flight of its own."""
         timer = self._timers.get(call.key)
         try:
-            await self._refresh_if_wanted(call, runtime)
+            await self._refresh_if_wanted(call)
         finally:
             if self._timers.get(call.key) is timer:  # nothing was stored that would have set the next one
                 self._let_go(call.key)
             self._flights.abandon(errand)
 
-    async def _refresh_if_wanted(self, call: Call, runtime: Runtime) -> None:
+    async def _refresh_if_wanted(self, call: Call) -> None:
         policy, now = call.source.policy, self._now()
         try:
             (reading,) = await self._store.read((call.lookup,), count=False)
         except Exception as error:
-            self._reporter.store_failed(self._store, "read", error)
-            self._wake_at(now + policy.retry_after, call, runtime, None)
+            self._contain("read", error)
+            self._wake_at(now + policy.retry_after, call, None)
             return
         read_at = max(self._read_at.get(call.key, 0.0), reading.read_at)
         self._read_at[call.key] = read_at
@@ -123,4 +129,4 @@ class Warmer:
         if flight is not None:  # otherwise somebody loads it now, and will set the next timer
             flight.stays = True
             flight.claim()
-            await self._load(call, flight, runtime, (reading, 0), Purpose.REFRESH_BEHIND)
+            await self._load(call, flight, (reading, 0), Purpose.REFRESH_BEHIND)

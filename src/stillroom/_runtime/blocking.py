@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -45,6 +46,9 @@ class BlockingRuntime:
             flight.no_longer(ended.set)
             if timer is not None:
                 timer.cancel()
+
+    async def pause(self, length: float) -> None:
+        time.sleep(length)
 
     def spawn(self, flight: Flight, load: Callable[[], Coroutine[Any, Any, None]]) -> bool:
         def job() -> None:

@@ -5,7 +5,7 @@ on any number of event loops, board the same flight.
 
 Rules that this file keeps:
 
-- A caller boards a flight only if the generations it has just read are those under which the flight started.
+- A caller boards a flight whose load has begun only if the generations it has just read are those that it began under.
 - An invalidation takes the flight off the table, so that whoever comes later starts afresh.
 - Nobody waits for a flight that waits, directly or through others, for something that the caller itself is loading; nor does a
   blocking caller wait for a load that runs on its own thread. Such callers fly solo: they load without waiting.
@@ -42,7 +42,9 @@ class Flight:
 
     Attributes:
         key: what is being loaded.
-        generations: the tokens that the leader read before it started.
+        generations: the tokens that its load began under, or before that those that its leader had read.
+        has_begun: whether the load has, so that what is invalidated from now on may be in it.
+        is_lone: what it brought is for its leader only.
         result: how the flight ended; ``None`` while it is in the air.
         answer: what it brought; ``None`` until it has landed.
         thread: the thread that the load runs on, once it runs.
@@ -60,6 +62,8 @@ class Flight:
     answer: Any = None
     thread: int | None = None
     claimed = False
+    has_begun = False
+    is_lone = False
     stays = False
     call_off: Callable[[], None] | None = None
     is_lost: Callable[[], bool] | None = None
@@ -82,6 +86,11 @@ class Flight:
             self.thread = threading.get_ident()
             return True
 
+    def begin(self, generations: Generations) -> None:
+        """Say under which generations the load begins now."""
+        self.generations = generations
+        self.has_begun = True  # last, since others look at this first, and without the lock taken here
+
     def on_end(self, wake: Callable[[], None]) -> bool:
         """Have ``wake`` called, in any thread, when the flight has ended; false if it has already."""
         with self._lock:
@@ -102,9 +111,10 @@ class Flight:
             wake()
 
     def is_under_way(self, generations: Generations) -> bool:
-        """Tell whether the flight started under these generations and may still bring something."""
-        is_lost = self.is_lost is not None and self.is_lost()
-        return self.generations == generations and self.result is None and not is_lost
+        """Tell whether the flight may still bring something that counts for a caller who has read these generations."""
+        if self.result is not None or (self.has_begun and self.generations != generations):
+            return False
+        return self.is_lost is None or not self.is_lost()
 
     def end_if_lost(self) -> None:
         """Abandon the flight if its event loop does not run any more."""
@@ -157,7 +167,7 @@ class Flights:
                 return flight, True
             me = threading.get_ident() if blocking else None
             if self._would_hang(flight, loading, me):
-                return Flight(key, generations, self._lock), True
+                return self.solo(key, generations), True
             flight.passengers += 1
             for mine in loading:
                 mine.waits_for = (*mine.waits_for, flight)
@@ -176,7 +186,9 @@ class Flights:
 
     def solo(self, key: Key, generations: Generations) -> Flight:
         """Return a flight that nobody else can board."""
-        return Flight(key, generations, self._lock)
+        flight = Flight(key, generations, self._lock)
+        flight.is_lone = True
+        return flight
 
     def leave(self, flight: Flight) -> bool:
         """Stop waiting for a flight; true if the load should be called off because nobody waits any more."""

@@ -35,6 +35,10 @@ class Runtime(Protocol):
         """Return when a flight has ended, or at the time ``until`` on the runtime's clock if that comes first."""
         ...
 
+    async def pause(self, length: float) -> None:
+        """Return after so many seconds."""
+        ...
+
     def spawn(self, flight: Flight, load: Callable[[], Coroutine[Any, Any, None]]) -> bool:
         """Run the load of a flight behind, if nobody else claims it first; false if there is no room for more."""
         ...

@@ -61,6 +61,9 @@ class TaskRuntime:
             if timer is not None:
                 timer.cancel()
 
+    async def pause(self, length: float) -> None:
+        await asyncio.sleep(length)
+
     def spawn(self, flight: Flight, load: Callable[[], Coroutine[Any, Any, None]]) -> bool:
         behind = self._behind.setdefault(asyncio.get_running_loop(), set())
         if len(behind) >= self._BACKGROUND_LIMIT:

@@ -151,7 +151,9 @@ class MemoryStore:
         self._let_go()
         return readings
 
-    async def lease(self, lookup: Lookup, known: Reading | None = None, *, renew: bool = False) -> MemoryLease:
+    async def lease(
+        self, lookup: Lookup, known: Reading | None = None, *, renew: bool = False, alone: bool = False
+    ) -> MemoryLease:
         """Take a lease and look once more; see `Store.lease`."""
         home = self.partition(lookup.key.space)
         if self._is_interrupted():
@@ -366,7 +368,7 @@ class MemoryStore:
         node = self._known(home, lookup.key.local, now)
         if node is None or (lookup.owner is not None and node.owner not in (None, lookup.owner)):
             return Reading(MISSING, generations)
-        reading = Reading(node.entry, generations, node.hits + node.uses, node.read_at)
+        reading = Reading(node.entry, generations, node.hits + node.uses, node.read_at, node)
         if count:
             node.uses += 1
             node.read_at = now

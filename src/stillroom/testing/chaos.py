@@ -122,8 +122,8 @@ class ChaosStore:
         found: list[Reading] = await self._around("read", lambda: self.inner.read(lookups, count=count))
         return found
 
-    async def lease(self, lookup: Lookup, known: Reading | None = None, *, renew: bool = False) -> Lease:
-        lease: Lease = await self._around("lease", lambda: self.inner.lease(lookup, known, renew=renew))
+    async def lease(self, lookup: Lookup, known: Reading | None = None, *, renew: bool = False, alone: bool = False) -> Lease:
+        lease: Lease = await self._around("lease", lambda: self.inner.lease(lookup, known, renew=renew, alone=alone))
         return lease
 
     async def fill(self, key: Key, entry: Entry[Any], lease: Lease) -> bool:

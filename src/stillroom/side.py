@@ -1,0 +1,56 @@
+"""How callers of one colour reach a cache: blocking ones, or those on an event loop.
+
+Both sides of a cache share its flights, so that a thread and a task which want the same key share one load. What differs is
+the runtime they wait with, the view of the store that never does what their colour must not, and the engine upon these two.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ._engine.fetch import Engine
+from .observe.reports import Reports
+from .protocols import Key, Store, TwoSided
+
+if TYPE_CHECKING:
+    from ._runtime.runtime import Runtime
+    from .core import Core
+
+__all__ = ["Side"]
+
+
+class Side:
+    """One colour's way to the store.
+
+    Attributes:
+        runtime: what its callers wait with.
+        store: where entries live, as this colour asks for them.
+        engine: answers its calls.
+    """
+
+    store: Store
+    engine: Engine
+
+    def __init__(self, core: Core, runtime: Runtime) -> None:
+        self._core = core
+        self.runtime = runtime
+        self.use(core.store)
+
+    def use(self, store: Store | TwoSided) -> None:
+        """Ask another store from now on."""
+        core = self._core
+        raises = False
+        if isinstance(store, TwoSided):
+            raises, store = store.raises, store.blocking if self.runtime.blocking else store.tasks
+        self.store = store
+        reports = Reports(core.hub, store, core.clock.now)
+        self.engine = Engine(store, self.runtime, core.flights, core.clock.now, core.draw, reports, raises)
+
+    async def forget(self, keys: list[Key]) -> int:
+        """Delete entries, so that no load that has begun counts, and return how many there were."""
+        found = await self.store.delete(keys)
+        for key in keys:
+            self._core.flights.drop(key)
+        if self._core.hub.has_listeners:
+            self._core.hub.announcer.invalidated(keys=tuple(keys))
+        return found
