@@ -15,7 +15,7 @@ demo: ## a minute of stillroom
 	@$(RUN) examples/demo.py
 
 test: ## smoke tests on every other supported Python there is, then all tests on this one
-	@$(SETUP) ".[dev]"
+	@$(SETUP) ".[dev]" redis-server
 	@$(RUN) scripts/smoke.py "$(VENV)"
 	@$(RUN) -m pytest $(ARGS)
 
@@ -28,7 +28,7 @@ check: ## formatting, lint, types, architecture
 	@$(RUN) -m pytest -q tests/test_architecture.py
 
 bench: ## stillroom against its alternatives, and against its targets
-	@$(SETUP) ".[bench]"
+	@$(SETUP) ".[bench]" redis-server
 	@$(RUN) -m benchmarks $(ARGS)
 
 clean: ## forget everything that can be made again

@@ -1,8 +1,9 @@
 #!/bin/sh
-# setup.sh PYTHON VENV WHAT: make sure that the virtual environment VENV, of the interpreter PYTHON, has WHAT installed
-# (".", ".[dev]", ".[bench]"). Does nothing when that is so already.
+# setup.sh PYTHON VENV WHAT [PROGRAM...]: make sure that the virtual environment VENV, of the interpreter PYTHON, has WHAT
+# installed (".", ".[dev]", ".[bench]"), and that the machine has each PROGRAM. Does nothing when that is so already.
 set -eu
 python=$1 venv=$2 what=$3
+shift 3
 
 fail() {
   echo "setup: $*" >&2
@@ -13,7 +14,8 @@ apt_install() {
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "setup: installing $*"
     DEBIAN_FRONTEND=noninteractive
-    export DEBIAN_FRONTEND
+    RUNLEVEL=1 # servers that it installs stay off
+    export DEBIAN_FRONTEND RUNLEVEL
     apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@" >/dev/null
   else
     fail "$* is missing. On Debian and Ubuntu: sudo apt-get install $*"
@@ -40,3 +42,7 @@ if [ ! -f "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable "$what"
   touch "$stamp"
 fi
+
+for program; do
+  command -v "$program" >/dev/null || apt_install "$program"
+done

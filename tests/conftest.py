@@ -22,10 +22,13 @@ from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
+from tests.servers.processes import session_pids
 
 if TYPE_CHECKING:
     from stillroom._runtime.runtime import Runtime
     from stillroom.protocols import Clock
+
+pytest_plugins = ["tests.servers.fixtures"]
 
 COLOURS = ("blocking", "asyncio")
 GRACE = 1.0
@@ -183,14 +186,14 @@ def _children_beyond(before: set[int]) -> set[int]:
 
 
 def _children() -> set[int]:
-    """Return the process ids of this process's children, without the helper of multiprocessing that stays on purpose."""
+    """Return the process ids of this process's children, without those that stay on purpose: shared servers, a helper."""
     children = {child.pid for child in multiprocessing.active_children() if child.pid}
     for listing in Path("/proc/self/task").glob("*/children"):
         try:
             children.update(map(int, listing.read_text().split()))
         except OSError:  # the thread has just ended
             continue
-    return children - {_resource_tracker()}
+    return children - {_resource_tracker()} - session_pids()
 
 
 def _resource_tracker() -> int | None:

@@ -6,7 +6,7 @@ import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from ._runtime.clock import SystemClock
 from ._runtime.runtime import drive
@@ -15,18 +15,20 @@ from .decorate import Identity, checked, decorate, ttl_rule
 from .durations import Duration
 from .entry import MISSING, Missing
 from .errors import ConfigurationError
+from .form import Compression, Form, Secret, SerializerSetting
 from .guards.lock import Lock
 from .names import Names
 from .observe.stats import Stats
 from .policy import LoadLock, Policy, RefreshAhead, StoreIf, Ttl, flag
 from .protocols import Clock, Listener, Store
 from .settings import text, texts
-from .urls import open_store
+from .urls import FAR_SETTINGS, open_store
 from .verbs import Verbs
 
 if TYPE_CHECKING:
     from .decorated import Decorator
     from .observe.events import CallAnswered, Event
+    from .stores.outage import Health
 
 __all__ = ["Cache", "cache"]
 
@@ -37,13 +39,23 @@ class Cache(Verbs):
     Calling it makes a decorator. What it decorates before `configure` follows it.
 
     Args:
-        url: where entries live: ``"memory://"``, with ``max_entries``, ``max_bytes`` as options, or a `Store`.
+        url: where entries live: ``"memory://"``, with ``max_entries``, ``max_bytes`` as options; ``"redis://"``, ``"rediss://"``,
+            ``"unix://"``, ``"valkey://"``, ``"redis+cluster://"``, ``"redis+sentinel://"``; or a `Store`.
+        near: on Redis, the url of a memory store for hot entries, ``"memory://?max_entries=10000"``.
+        prefix: on Redis, what all keys begin with.
+        serializer: on Redis, what turns values into bytes: ``"auto"``, ``"json"``, ``"msgpack"``, ``"pickle"`` (with a
+            ``secret``), a `Serializer`, or a pair of functions, there and back.
+        secret: signs what is stored on Redis; a list, the newest first, while one takes the place of another.
+        compress: ``"zlib"`` or ``"zstd"``, for large values on Redis.
+        on_error: while Redis is out of reach, ``"fallback"`` to memory, ``"bypass"`` the cache, or ``"raise"``.
+        timeout: the time that one operation on Redis may take.
+        lease: the time after which a load counts as dead whose process does not say that it goes on.
         namespace: the part of every key that can be invalidated as one.
         ttl: how long values are fresh for which no other ttl is given; ``None`` until they are invalidated.
         copy: copy values deeply on their way in and out, so that callers cannot change what others get.
         enabled: whether calls go through the cache at all.
         clock: tells the time; for tests, see `stillroom.testing.FakeClock`.
-        **options: further options of the store, as in the url.
+        **options: further options of the store, as in the url; for Redis, ``cluster`` and those of redis-py.
 
     Raises:
         ConfigurationError: one of them makes no sense.
@@ -58,8 +70,16 @@ class Cache(Verbs):
         self,
         url: str | Store = "memory://",
         *,
+        near: str | None = None,
+        prefix: str = "stillroom",
         namespace: str = "main",
         ttl: Duration | None = None,
+        serializer: SerializerSetting = "auto",
+        secret: Secret | None = None,
+        compress: Compression | None = None,
+        on_error: Literal["fallback", "bypass", "raise"] = "fallback",
+        timeout: Duration = 0.25,
+        lease: Duration = "10s",
         copy: bool = False,
         enabled: bool = True,
         clock: Clock | None = None,
@@ -67,8 +87,18 @@ class Cache(Verbs):
     ) -> None:
         chosen = _clock(clock)
         self._ttl = ttl
+        self._far = {
+            "near": near,
+            "prefix": prefix,
+            "serializer": serializer,
+            "secret": secret,
+            "compress": compress,
+            "on_error": on_error,
+            "timeout": timeout,
+            "lease": lease,
+        }
         self._core = Core(
-            open_store(url, chosen, options),
+            open_store(url, chosen, self._far, options),
             chosen,
             text(namespace, "namespace"),
             enabled=flag(enabled, "enabled"),
@@ -83,10 +113,17 @@ class Cache(Verbs):
     def configure(self, url: str | Store, **options: Any) -> None:
         """Move to another store; functions decorated before follow. What the former store holds stays there.
 
+        Args:
+            url: where entries live from now on, as for `Cache`.
+            **options: as for `Cache`, those of the store included. Unless given, ``near``, ``prefix``, ``serializer``,
+                ``secret``, ``compress``, ``on_error``, ``timeout`` and ``lease`` stay as they were.
+
         Raises:
             ConfigurationError: the url or an option makes no sense; nothing has changed then.
         """
-        self._core.use(open_store(url, self._core.clock, options))
+        far = {**self._far, **{name: options.pop(name) for name in list(options) if name in FAR_SETTINGS}}
+        self._core.use(open_store(url, self._core.clock, far, options))
+        self._far = far
 
     def __call__(
         self,
@@ -112,6 +149,8 @@ class Cache(Verbs):
         store_if: StoreIf = None,
         cache_errors: Mapping[type[Exception], Duration] | None = None,
         lock: LoadLock = "process",
+        serializer: SerializerSetting | None = None,
+        compress: Compression | Missing | None = MISSING,
         copy: bool | None = None,
     ) -> Decorator:
         """Return a decorator for functions and coroutine functions, generators of both sorts, and methods of every sort.
@@ -141,6 +180,8 @@ class Cache(Verbs):
             store_if: a predicate on the value, or ``"not_none"``; what fails it is returned and not stored.
             cache_errors: the exception types that are remembered, each with the time for which.
             lock: who shares a load: ``"process"``, ``"shared"`` for all processes on the store, or ``None`` for nobody.
+            serializer: what turns the values into bytes on Redis; the cache's own if ``None``.
+            compress: ``"zlib"``, ``"zstd"`` or ``None``, for large values on Redis; the cache's own choice unless given.
             copy: whether values are copied deeply on their way in and out; the cache's own choice if ``None``.
 
         Raises:
@@ -179,9 +220,10 @@ class Cache(Verbs):
 
         chosen_namespace = self._core.namespace if namespace is None else namespace
         identity = checked(Identity(key, name, chosen_namespace, version, texts(ignore, "ignore"), texts(tags, "tags")))
+        form = Form(serializer, compress)
 
         def decorator(function: Any, /) -> Any:
-            return decorate(self._core, function, identity, policy_for)
+            return decorate(self._core, function, identity, form, policy_for)
 
         return decorator
 
@@ -247,6 +289,15 @@ class Cache(Verbs):
             ...     write_report()
         """
         return Lock(self._core.locks, name, ttl, wait, self._core.blocking.runtime, lambda: self._core.tasks.runtime)
+
+    def health(self) -> Health:
+        """Return how the store is doing: within reach or not, since when, and what it has still to be told of.
+
+        Example:
+            >>> cache.health().state
+            'ok'
+        """
+        return self._core.health()
 
     def ping(self) -> bool:
         """Tell whether the store answers."""

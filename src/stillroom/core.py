@@ -1,4 +1,4 @@
-"""What all functions and verbs of one cache share: its store, the two sides from which it is reached, switches and listeners."""
+"""What all functions and verbs of one cache share: its store, the two sides that lead to it, switches and listeners."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from ._runtime.forks import ForkSafeLock, imported_late
 from ._runtime.runtime import drive
 from .errors import ConfigurationError
 from .guards.lock import LockTable
+from .labels import Labels
 from .observe.hub import Hub
 from .observe.outcome import Outcome
 from .observe.stats import Ledger, Stats
+from .observe.watching import Watching
 from .protocols import Clock, Key, Keyspace, Lookup, Store, TwoSided
 from .side import Side
 from .stores.memory import Gate, MemoryStore
@@ -26,6 +28,7 @@ from .stores.memory import Gate, MemoryStore
 if TYPE_CHECKING:
     from ._engine.call import Answer
     from .function import Operations
+    from .stores.outage import Health
 
 __all__ = ["Core"]
 
@@ -43,6 +46,7 @@ class Core:
         blocking: how blocking callers reach the store.
         hub: where events go.
         locks: the locks that are held.
+        labels: which functions go by which name.
         ledger: counts what is asked for by name, not through a function.
         clock: tells the time, for the store's entries too.
         namespace: the namespace of whatever gives none of its own.
@@ -60,6 +64,7 @@ class Core:
         self._switched_off = 0 if enabled else 1
         self._names: weakref.WeakValueDictionary[str, Keyspace] = weakref.WeakValueDictionary()
         self._own_names = self.names(namespace)  # lives as long as the cache; those of others as long as their functions
+        self.labels = Labels()
         self._gates: weakref.WeakKeyDictionary[Gate, tuple[Keyspace, bool]] = weakref.WeakKeyDictionary()
         self._operations: weakref.WeakSet[Operations] = weakref.WeakSet()
         self._templates: dict[tuple[str, str], weakref.ref[Operations]] = {}
@@ -68,6 +73,9 @@ class Core:
         self.hub = Hub(self._set_plain)
         self.store = store
         self.memory = _memory_of(store)
+        self._watcher = Watching(self.hub, lambda: self.store)
+        if isinstance(store, TwoSided):
+            store.watch(self._watcher)
         self.blocking = Side(self, BlockingRuntime(clock))
         self._tasks: Side | None = None
 
@@ -99,11 +107,15 @@ class Core:
         former = self.memory
         if store is self.store:
             return
+        if isinstance(store, TwoSided):
+            for operations in self._living():
+                operations.serializer_on(store)  # what makes no sense there is found before anything has changed
+            store.watch(self._watcher)
         for side in self._sides():
             side.engine.retire()
         for operations in self._living():
             operations.keep_counts()
-        self.store = store
+        left, self.store = self.store, store
         self.memory = _memory_of(store)
         for side in self._sides():
             side.use(store)
@@ -115,6 +127,16 @@ class Core:
                 former.detach(gate)
             self._attach(gate, space, checked)
         self._set_plain()
+        if isinstance(left, TwoSided):
+            left.retire()
+
+    def health(self) -> Health:
+        """Return how the store is doing; one that is in this process is always well."""
+        if isinstance(self.store, TwoSided):
+            return self.store.health()
+        from .stores.outage import Health
+
+        return Health("ok", 0.0)
 
     def _sides(self) -> list[Side]:
         return [self.blocking] if self._tasks is None else [self.blocking, self._tasks]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from functools import update_wrapper
 from types import MethodType
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     import inspect
 
     from .core import Core
+    from .form import Form
     from .policy import Policy
 
 __all__ = ["Identity", "checked", "decorate", "ttl_rule"]
@@ -51,17 +51,17 @@ class Identity(NamedTuple):
     tags: tuple[str, ...]
 
 
-def decorate(core: Core, target: Any, identity: Identity, policy_for: Callable[[inspect.Signature], Policy]) -> Any:
+def decorate(core: Core, target: Any, identity: Identity, form: Form, policy_for: Callable[[inspect.Signature], Policy]) -> Any:
     """Return the cached form of a function, method, class method or static method."""
     if isinstance(target, staticmethod):
-        return staticmethod(_cached(core, cast("staticmethod[..., Any]", target).__func__, identity, policy_for).caller)
+        return staticmethod(_cached(core, cast("staticmethod[..., Any]", target).__func__, identity, form, policy_for).caller)
     if isinstance(target, classmethod):
-        return _cached(core, cast("classmethod[Any, ..., Any]", target).__func__, identity, policy_for).descriptor(
+        return _cached(core, cast("classmethod[Any, ..., Any]", target).__func__, identity, form, policy_for).descriptor(
             of_class=True
         )
     if not callable(target):
         raise ConfigurationError(f"only something callable can be cached, not {target!r}", setting="function", given=target)
-    made = _cached(core, target, identity, policy_for)
+    made = _cached(core, target, identity, form, policy_for)
     return made.descriptor(of_class=False) if _stands_in_class(target) else made.caller
 
 
@@ -86,11 +86,16 @@ class _Cached:
 
 
 def _cached(
-    core: Core, function: Callable[..., Any], identity: Identity, policy_for: Callable[[inspect.Signature], Policy]
+    core: Core,
+    function: Callable[..., Any],
+    identity: Identity,
+    form: Form,
+    policy_for: Callable[[inspect.Signature], Policy],
 ) -> _Cached:
     parameters = Parameters.of(function)
     name = _name(function, identity)
-    keying, template = _keying(core, parameters, name, identity)
+    number = 1 if identity.name is not None else core.labels.number(name, function)
+    keying, template = _keying(core, parameters, name, identity, number)
     operations = Operations(
         core,
         function,
@@ -101,6 +106,8 @@ def _cached(
         keying,
         tuple(Template(tag, parameters.names, "tags") for tag in identity.tags),
         policy_for(parameters.signature),
+        form,
+        number,
     )
     core.register(operations, template)
     return _Cached(function, parameters, operations)
@@ -138,12 +145,13 @@ def _dressed(function: Callable[..., Any], operations: Operations, caller: Calla
     return caller
 
 
-def _keying(core: Core, parameters: Parameters, name: str, identity: Identity) -> tuple[Keying, tuple[str, str] | None]:
+def _keying(
+    core: Core, parameters: Parameters, name: str, identity: Identity, number: int
+) -> tuple[Keying, tuple[str, str] | None]:
     names = core.names(identity.namespace)
     keyed = parameters.without(identity.ignore)
     # Of lambdas and local functions there may be several of one name, and to invalidate one is not to invalidate another.
-    is_unique = identity.name is not None or "<" not in name
-    generation = function_generation(name if is_unique else f"{name}#{next(_serial)}")
+    generation = function_generation(name if number == 1 or "<" not in name else f"{name}#{number}")
     if identity.key is None:
         return ByArguments(parameters, keyed, name, identity.namespace, generation), None
     if identity.ignore:
@@ -156,9 +164,6 @@ def _keying(core: Core, parameters: Parameters, name: str, identity: Identity) -
         template = Template(identity.key, parameters.names)
         return ByTemplate(parameters, template, names, generation), (identity.namespace, template.skeleton)
     return ByRule(parameters, identity.key, names, generation), None
-
-
-_serial = itertools.count(1)
 
 
 def _name(function: Callable[..., Any], identity: Identity) -> str:

@@ -17,18 +17,20 @@ from ._engine.loading import ttl_of
 from ._engine.verdict import is_fresh, made
 from ._runtime.runtime import drive
 from .entry import MISSING
-from .errors import UncacheableArgument
+from .errors import ConfigurationError, UncacheableArgument
 from .kinds import Kind
 from .observe.outcome import Outcome
 from .observe.stats import FunctionStats, Ledger, Stats
 from .policy import Policy
-from .protocols import Key, Lookup
+from .protocols import Key, Lookup, TwoSided
 
 if TYPE_CHECKING:
     from .compile import Bound, PlainPath
     from .core import Core
+    from .form import Form
     from .keying import Keying
     from .keys import Template
+    from .protocols import Serializer
     from .side import Side
     from .stores.memory import Gate
 
@@ -50,6 +52,8 @@ class Operations:
         keying: makes keys of them.
         tags: the templates of its tags.
         policy: its freshness rules.
+        form: in what form its values are stored outside of this process.
+        number: above one if another function may go by the same name; a shared store could not tell them apart.
 
     Attributes:
         is_retired: another function was defined in its place, so this one no longer caches.
@@ -70,6 +74,8 @@ class Operations:
         keying: Keying,
         tags: tuple[Template, ...],
         policy: Policy,
+        form: Form,
+        number: int = 1,
     ) -> None:
         self.core = core
         self.function = function
@@ -85,6 +91,10 @@ class Operations:
         self._tags = tags
         self._copies = policy.copy
         self._records = kind.is_generator
+        self._form = form
+        self._number = number
+        self._is_counted = policy.max_hits is not None
+        self._serializer: tuple[object, Serializer | None] = (None, None)
 
     @property
     def has_version(self) -> bool:
@@ -133,10 +143,36 @@ class Operations:
         """Return the key of a call, with the generations that it goes by."""
         key = Key(self.keying.space, self.keying.local(values))
         owner = self.generation if self.keying.shared else None
+        store, serializer = self._serializer
+        if store is not self.core.store:
+            serializer = self._find_serializer()
         if not self._tags:
-            return Lookup(key, (self.generation,), owner)
+            return Lookup(key, (self.generation,), owner, serializer, self._is_counted)
         arguments = self.keying.arguments(values)
-        return Lookup(key, (self.generation, *(tag_generation(tag.render(arguments)) for tag in self._tags)), owner)
+        names = (self.generation, *(tag_generation(tag.render(arguments)) for tag in self._tags))
+        return Lookup(key, names, owner, serializer, self._is_counted)
+
+    def _find_serializer(self) -> Serializer | None:
+        """Return what turns the values into bytes for the store that the cache uses now."""
+        store = self.core.store
+        serializer = self.serializer_on(store) if isinstance(store, TwoSided) else None
+        self._serializer = (store, serializer)
+        return serializer
+
+    def serializer_on(self, store: TwoSided) -> Serializer:
+        """Return what turns the values into bytes for a store.
+
+        Raises:
+            ConfigurationError: the function has a setting that makes no sense there.
+        """
+        if self._number > 1 and not self.keying.shared:
+            raise ConfigurationError(
+                f"two different functions are called {self.name}, or one that depends on where it was made; on a store that is "
+                f"shared, each would be served the other's values: give each a name of its own with name=",
+                setting="name",
+                given=self.name,
+            )
+        return self._form.on(store, self.function, tuple(kind for kind, _ in self.source.policy.cache_errors))
 
     @property
     def stats(self) -> FunctionStats:

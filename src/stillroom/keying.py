@@ -67,7 +67,7 @@ class ByArguments(_Named):
         self._positions = [names.index(one) for one in keyed]
         self._ignores = keyed != names
         self._owner = next((one for one in keyed[:1] if one in ("self", "cls") and one == names[0]), None)
-        self.space = Keyspace(namespace, name, partial(_text, keyed), generation)
+        self.space = Keyspace(namespace, name, partial(_text, keyed, False), generation, partial(_text, keyed, True))
 
     def local(self, values: tuple[Any, ...]) -> Hashable:
         if self._ignores:
@@ -80,8 +80,8 @@ class ByArguments(_Named):
         return plain_key(self.parameters, self._keyed, self._owner, instances.numbers)
 
 
-def _text(keyed: Sequence[str], local: Any) -> str:
-    return shorten(f"({text_of(keyed, local, shared=False)})")
+def _text(keyed: Sequence[str], shared: bool, local: Any) -> str:
+    return shorten(f"({text_of(keyed, local, shared=shared)})")
 
 
 class ByTemplate(_Named):

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, runtime_
 
 if TYPE_CHECKING:
     from .entry import Entry, Generations, Missing
+    from .errors import StoreError
     from .observe.events import Event
     from .stores.memory import MemoryStore
+    from .stores.outage import Health
 
 __all__ = [
     "Clock",
@@ -29,6 +31,7 @@ __all__ = [
     "Store",
     "Timer",
     "TwoSided",
+    "Watcher",
 ]
 
 
@@ -42,16 +45,25 @@ class Keyspace:
         namespace: the namespace whose generation its entries carry.
         label: the text that stands before the keys of this keyspace on a shared store.
         text: from a local key to its text within the keyspace.
+        shared_text: the same for stores that other processes use, or `UncacheableArgument` where it would mean nothing there.
         function: the name of the generation that all entries of this keyspace carry besides those of namespace and
             everything; ``None`` for a keyspace of names, whose entries come from many functions.
     """
 
-    __slots__ = ("__weakref__", "function", "label", "namespace", "text")
+    __slots__ = ("__weakref__", "function", "label", "namespace", "shared_text", "text")
 
-    def __init__(self, namespace: str, label: str, text: Callable[[Any], str], function: str | None = None) -> None:
+    def __init__(
+        self,
+        namespace: str,
+        label: str,
+        text: Callable[[Any], str],
+        function: str | None = None,
+        shared_text: Callable[[Any], str] | None = None,
+    ) -> None:
         self.namespace = namespace
         self.label = label
         self.text = text
+        self.shared_text = shared_text or text
         self.function = function
 
     def __repr__(self) -> str:
@@ -78,7 +90,7 @@ class Lookup(NamedTuple):
         generations: the names of the generations (of function and tags) that the caller goes by.
         owner: the function that asks for a name, by its generation; ``None`` if a verb does, or the keyspace is a function's
             own. What another function has loaded under the same name is nothing that this one may be served.
-        serializer: what turns the values of this key into bytes, on stores outside of this process; ``None`` for the store's own.
+        serializer: turns the values of this key into bytes, where a store needs them; ``None`` for the store's own.
         is_counted: the caller's policy counts hits, so a store that is shared must count them for all processes.
     """
 
@@ -232,8 +244,48 @@ class TwoSided(Protocol):
     def near(self) -> MemoryStore | None: ...
     @property
     def raises(self) -> bool: ...
+
+    def serializer_for(self, setting: Any, compress: Any, returns: Any, errors: tuple[type[Exception], ...]) -> Serializer:
+        """Return what turns the values of a function into bytes.
+
+        Args:
+            setting: the function's own choice; ``None`` for that of the store.
+            compress: the function's own choice; ``MISSING`` for that of the store.
+            returns: its return annotation; ``MISSING`` if it has none.
+            errors: the exceptions that are remembered.
+
+        Raises:
+            ConfigurationError: a setting makes no sense.
+        """
+        ...
+
+    def watch(self, watcher: Watcher) -> None:
+        """Have somebody hear of what happens to the store."""
+        ...
+
+    def health(self) -> Health:
+        """Return how the store is doing."""
+        ...
+
+    def retire(self) -> None:
+        """Let go of everything held, since another store takes over."""
+        ...
+
     @property
     def name(self) -> str: ...
+
+
+class Watcher(Protocol):
+    """Hears of what happens to a store, outside of any call."""
+
+    def lost(self, error: StoreError) -> None:
+        """The store is out of reach."""
+
+    def regained(self, seconds: float) -> None:
+        """The store is within reach again, after so many seconds."""
+
+    def unreadable(self, key: str, error: Exception) -> None:
+        """An entry cannot be read."""
 
 
 @runtime_checkable

@@ -1,27 +1,65 @@
-"""From a url to a store."""
+"""From a url and settings to a store."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 from .errors import ConfigurationError
-from .protocols import Clock, Store
+from .protocols import Clock, Store, TwoSided
 from .stores.memory import MemoryStore
 
-__all__ = ["open_store"]
+__all__ = ["FAR_SETTINGS", "open_store"]
 
-_WHOLE_NUMBERS = ("max_bytes", "max_entries")
+_WHOLE_NUMBERS: Final = ("max_bytes", "max_entries")
+_REDIS: Final = ("redis", "rediss", "unix", "valkey", "valkeys")
+_SCHEMES: Final = (*_REDIS, *(f"{scheme}+{kind}" for scheme in _REDIS[:2] for kind in ("cluster", "sentinel")))
+
+FAR_SETTINGS: Final[Mapping[str, Any]] = {
+    "near": None,
+    "prefix": "stillroom",
+    "serializer": "auto",
+    "secret": None,
+    "compress": None,
+    "on_error": "fallback",
+    "timeout": 0.25,
+    "lease": "10s",
+}
+"""What can be said of a store outside of this process, and what holds if nothing is. A memory store has no use for it."""
+
+_IN_URL: Final = frozenset(FAR_SETTINGS) - {"secret"} | {"cluster"}
+"""What of it may stand in a url, besides the options of redis-py. A secret may not: urls end up in logs."""
+
+AnyStore: TypeAlias = "Store | TwoSided"
 
 
-def open_store(url: str | Store, clock: Clock, options: Mapping[str, Any]) -> Store:
+def open_store(url: str | AnyStore, clock: Clock, far: Mapping[str, Any], options: Mapping[str, Any]) -> AnyStore:
     """Return the store that a url names; a store is returned as it is.
+
+    Args:
+        url: the url, or the store.
+        clock: tells the time.
+        far: settings for a store outside of this process, see `FAR_SETTINGS`.
+        options: further options of the store.
 
     Raises:
         ConfigurationError: the url or an option makes no sense.
     """
     if not isinstance(url, str):
         return _given(url, options)
+    scheme = url.partition("://")[0].lower()
+    if "://" in url and scheme in _SCHEMES:
+        return _open_redis(url, clock, far, options)
+    if scheme != "memory" or not url.lower().startswith("memory://"):
+        raise ConfigurationError(
+            f'url must be like "memory://?max_entries=10000" or "redis://localhost:6379/0", which {_shown(url)!r} is not',
+            setting="url",
+            given=_shown(url),
+        )
+    return _open_memory(url, clock, options)
+
+
+def _open_memory(url: str, clock: Clock, options: Mapping[str, Any]) -> MemoryStore:
     place, _, query = url.partition("?")
     if place.lower() != "memory://":
         raise ConfigurationError(
@@ -40,8 +78,53 @@ def open_store(url: str | Store, clock: Clock, options: Mapping[str, Any]) -> St
     return MemoryStore(clock=clock, **settings)
 
 
-def _given(store: Store, options: Mapping[str, Any]) -> Store:
-    if isinstance(store, type) or not isinstance(store, Store):
+def _open_redis(url: str, clock: Clock, far: Mapping[str, Any], options: Mapping[str, Any]) -> TwoSided:
+    from .stores.redis.opening import RedisStores  # only now: it imports redis-py
+
+    place, _, query = url.partition("?")
+    ours, theirs = _divided(query)
+    settings = {**far, **{name: _of_text(name, text) for name, text in ours.items()}, **options}
+    near = settings.pop("near")
+    if near is not None:
+        if not isinstance(near, str):
+            raise ConfigurationError(
+                f'near must be like "memory://?max_entries=10000", not {near!r}', setting="near", given=near
+            )
+        settings["near"] = _open_memory(near, clock, {})
+    return RedisStores(f"{place}?{theirs}" if theirs else place, clock, **settings)
+
+
+def _divided(query: str) -> tuple[dict[str, str], str]:
+    """Return the options in a url that are stillroom's own, and the others as they stand there."""
+    from urllib.parse import unquote_plus
+
+    ours: dict[str, str] = {}
+    theirs: list[str] = []
+    for part in filter(None, query.split("&")):
+        name, _, text = part.partition("=")
+        if name in _IN_URL:
+            ours[name] = unquote_plus(text)
+        else:
+            theirs.append(part)
+    return ours, "&".join(theirs)
+
+
+def _of_text(name: str, text: str) -> object:
+    if name == "cluster":
+        known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+        if text.lower() not in known:
+            raise ConfigurationError(f"cluster must be true or false, not {text!r}", setting=name, given=text)
+        return known[text.lower()]
+    if name in ("timeout", "lease"):
+        try:
+            return float(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _given(store: AnyStore, options: Mapping[str, Any]) -> AnyStore:
+    if isinstance(store, type) or not isinstance(store, (Store, TwoSided)):
         raise ConfigurationError(f"url must be a text or a store, not {store!r}", setting="url", given=store)
     if options:
         raise ConfigurationError(

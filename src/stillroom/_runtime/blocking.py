@@ -48,7 +48,7 @@ class BlockingRuntime:
                 timer.cancel()
 
     async def pause(self, length: float) -> None:
-        time.sleep(length)
+        time.sleep(length)  # noqa: ASYNC251 - a coroutine by its form only
 
     def spawn(self, flight: Flight, load: Callable[[], Coroutine[Any, Any, None]]) -> bool:
         def job() -> None:

@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING
 from .events import (
     CallAnswered,
     EntryEvicted,
+    EntryUnreadable,
     Invalidated,
     LoadFailed,
     LoadFinished,
     RefreshRefused,
     ResultRefused,
     StoreFailed,
+    StoreLost,
+    StoreRegained,
 )
 
 if TYPE_CHECKING:
-    from ..protocols import Key, Store
+    from ..protocols import Key, Store, TwoSided
     from .hub import Hub
     from .outcome import Outcome
 
@@ -69,3 +72,23 @@ class Announcer:
     def store_failed(self, store: Store, operation: str, error: Exception) -> None:
         if self._hub.wants(StoreFailed):
             self._hub.emit(StoreFailed(store.name, operation, error))
+
+    def store_lost(self, store: Store | TwoSided, error: Exception) -> None:
+        if self._hub.wants(StoreLost):
+            self._hub.emit(StoreLost(store.name, error))
+
+    def store_regained(self, store: Store | TwoSided, seconds: float) -> None:
+        if self._hub.wants(StoreRegained):
+            self._hub.emit(StoreRegained(store.name, seconds))
+
+    def entry_unreadable(self, key: str, error: Exception) -> None:
+        if self._hub.wants(EntryUnreadable):
+            self._hub.emit(EntryUnreadable(key, error))
+
+    def store_lost(self, store: str, error: Exception) -> None:
+        if self._hub.wants(StoreLost):
+            self._hub.emit(StoreLost(store, error))
+
+    def store_regained(self, store: str, seconds: float) -> None:
+        if self._hub.wants(StoreRegained):
+            self._hub.emit(StoreRegained(store, seconds))

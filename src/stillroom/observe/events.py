@@ -13,6 +13,7 @@ from .outcome import Outcome
 __all__ = [
     "CallAnswered",
     "EntryEvicted",
+    "EntryUnreadable",
     "Event",
     "Invalidated",
     "LoadFailed",
@@ -21,6 +22,8 @@ __all__ = [
     "RefreshRefused",
     "ResultRefused",
     "StoreFailed",
+    "StoreLost",
+    "StoreRegained",
 ]
 
 
@@ -111,3 +114,43 @@ class StoreFailed(Event):
     store: str
     operation: str
     error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLost(Event):
+    """The store is out of reach; calls are answered without it until it is back."""
+
+    store: str
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRegained(Event):
+    """The store is within reach again; ``seconds`` tells for how long it was not."""
+
+    store: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class EntryUnreadable(Event):
+    """An entry could not be decoded, or its signature does not hold; it counts as missing."""
+
+    key: str
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLost(Event):
+    """The store is out of reach, and is not asked for now; ``error`` is what it raised last."""
+
+    store: str
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRegained(Event):
+    """The store is asked again, after so many ``seconds``; it knows of everything that was invalidated meanwhile."""
+
+    store: str
+    seconds: float

@@ -1,0 +1,41 @@
+"""Turns what happens to a store, outside of any call, into events and log lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .log import log
+
+if TYPE_CHECKING:
+    from ..errors import StoreError
+    from ..protocols import Store, TwoSided
+    from .hub import Hub
+
+__all__ = ["Watching"]
+
+
+class Watching:
+    """A cache's `stillroom.protocols.Watcher`.
+
+    Args:
+        hub: where events go.
+        store: returns the store that the cache uses now.
+    """
+
+    def __init__(self, hub: Hub, store: Callable[[], Store | TwoSided]) -> None:
+        self._hub = hub
+        self._store = store
+
+    def lost(self, error: StoreError) -> None:
+        if self._hub.has_listeners:
+            self._hub.announcer.store_lost(self._store(), error)
+
+    def regained(self, seconds: float) -> None:
+        if self._hub.has_listeners:
+            self._hub.announcer.store_regained(self._store(), seconds)
+
+    def unreadable(self, key: str, error: Exception) -> None:
+        log().warning("the entry %s cannot be read, so it counts as missing: %s", key, error)
+        if self._hub.has_listeners:
+            self._hub.announcer.entry_unreadable(key, error)

@@ -1,0 +1,180 @@
+"""How things are called on the server.
+
+==============================  =========================================================================
+``<prefix>:{<namespace>:name}``  the entry of a name
+``<prefix>:{<namespace>@f(1)}``  the entry of a call of a function that is keyed by its arguments
+``<prefix>!{...}``               the leases on the key with the same hash tag
+``<prefix>#{...}``               how often its entry has been read, for policies that count
+``<prefix>:f:``, ``:t:``         the generation of a function, of a tag
+``<prefix>:n:``, ``:all``        the generation of a namespace, of everything
+``<prefix>%{...}``               a lock; ``<prefix>%fence`` numbers their holders
+==============================  =========================================================================
+
+An entry and its lease share a hash tag made of that key alone: scripts reach both, and the keys of one function spread over a
+cluster. No name can imitate another's: prefix and namespace are written without braces and separators, everything that begins
+with ``<prefix>:{`` ends with a brace, and what follows the other beginnings is either in braces or free of them.
+"""
+
+from __future__ import annotations
+
+from binascii import crc_hqx
+from collections.abc import Callable
+from typing import Any, TypeAlias
+from weakref import ref
+
+from ...errors import ConfigurationError
+from ...keys import shorten
+from ...protocols import Key, Keyspace
+
+__all__ = ["Layout", "RedisKey", "bulk"]
+
+Known: TypeAlias = "tuple[ref[Keyspace], dict[Any, RedisKey]]"
+
+SLOTS = 16384
+_KNOWN_LIMIT = 8192
+"""How many keys of one keyspace, and how many generations, are remembered in the form in which they are sent."""
+
+
+def bulk(data: bytes) -> bytes:
+    """Return bytes as the protocol of Redis sends them."""
+    return b"$%d\r\n%b\r\n" % (len(data), data)
+
+
+class RedisKey:
+    """A key on the server.
+
+    Attributes:
+        name: the key.
+        bulk: the key as it is sent.
+    """
+
+    __slots__ = ("_slot", "bulk", "name")
+
+    def __init__(self, name: bytes) -> None:
+        self.name = name
+        self.bulk = bulk(name)
+        self._slot = -1
+
+    def __repr__(self) -> str:
+        return f"RedisKey({self.name!r})"
+
+    @property
+    def slot(self) -> int:
+        """The hash slot that it belongs to on a cluster."""
+        if self._slot < 0:
+            start = self.name.find(b"{")
+            end = self.name.find(b"}", start + 1) if start >= 0 else -1
+            tag = self.name[start + 1 : end] if end > start + 1 else self.name
+            self._slot = crc_hqx(tag, 0) % SLOTS
+        return self._slot
+
+
+class Layout:
+    """The names of one prefix.
+
+    Args:
+        prefix: what all keys begin with.
+
+    Raises:
+        ConfigurationError: the prefix has braces, which would decide where its keys go on a cluster.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        if not isinstance(prefix, str) or not prefix or any(sign in prefix for sign in "{}"):
+            raise ConfigurationError(
+                f"prefix must be a text that is not empty and has no braces, not {prefix!r}", setting="prefix", given=prefix
+            )
+        self.prefix = prefix
+        self.everything = RedisKey(f"{prefix}:all".encode())
+        self._spaces: dict[int, Known] = {}
+        self._generations: dict[str, RedisKey] = {}
+
+    def entry(self, key: Key) -> RedisKey:
+        """Return the key of an entry.
+
+        Raises:
+            UncacheableArgument: the key holds something that means nothing to other processes.
+        """
+        space, local = key
+        known = self._spaces.get(id(space))
+        if known is None or known[0]() is not space:
+            known = self._remember(space)
+        found = known[1].get(local)
+        if found is None:
+            if len(known[1]) >= _KNOWN_LIMIT:
+                known[1].clear()
+            found = known[1][local] = RedisKey(self._beginning(space) + _encoded(space.shared_text(local)) + b"}")
+        return found
+
+    def beginning(self, space: Keyspace) -> bytes:
+        """Return what the keys of all entries of a keyspace of names begin with."""
+        return self._beginning(space)
+
+    def local(self, space: Keyspace, name: bytes) -> str:
+        """Return the name within a keyspace that the key of an entry stands for."""
+        return name[len(self._beginning(space)) : -1].decode("utf-8", "surrogatepass")
+
+    def lease(self, entry: RedisKey) -> bytes:
+        """Return the key of the leases on an entry."""
+        return self._beside(entry, "!")
+
+    def uses(self, entry: RedisKey) -> bytes:
+        """Return the key of the number of times that an entry has been read."""
+        return self._beside(entry, "#")
+
+    def lock(self, name: str) -> bytes:
+        """Return the key of a lock."""
+        return f"{self.prefix}%{{{_unbraced(shorten(name))}}}".encode("utf-8", "surrogatepass")
+
+    @property
+    def fence(self) -> bytes:
+        """The key of the last fencing token."""
+        return f"{self.prefix}%fence".encode()
+
+    def generation(self, name: str) -> RedisKey:
+        """Return the key of the generation of a function or a tag."""
+        return self._generations.get(name) or self._make(name, name)
+
+    def namespace(self, namespace: str) -> RedisKey:
+        """Return the key of the generation of a namespace."""
+        name = "n:" + namespace
+        return self._generations.get(name) or self._make(name, name)
+
+    def _make(self, name: str, text: str) -> RedisKey:
+        if len(self._generations) >= _KNOWN_LIMIT:
+            self._generations.clear()
+        kind, _, rest = text.partition(":")
+        made = RedisKey(f"{self.prefix}:{kind}:{_unbraced(shorten(rest))}".encode("utf-8", "surrogatepass"))
+        self._generations[name] = made
+        return made
+
+    def _remember(self, space: Keyspace) -> Known:
+        number = id(space)
+
+        def forget(_: object, spaces: dict[int, Known] = self._spaces) -> None:
+            spaces.pop(number, None)
+
+        known: Known = (ref(space, forget), {})
+        self._spaces[number] = known
+        return known
+
+    def _beginning(self, space: Keyspace) -> bytes:
+        sign = ":" if space.function is None else "@"
+        return _encoded(f"{self.prefix}:{{{_plain(space.namespace)}{sign}{space.label}")
+
+    def _beside(self, entry: RedisKey, sign: str) -> bytes:
+        length = len(self.prefix.encode("utf-8", "surrogatepass"))
+        return entry.name[:length] + sign.encode() + entry.name[length + 1 :]
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _escaper(signs: str) -> Callable[[str], str]:
+    table = {ord(sign): f"%{ord(sign):02x}" for sign in signs}
+    return lambda text: text.translate(table)
+
+
+_plain = _escaper("%{}:@")
+_unbraced = _escaper("%{}")

@@ -1,0 +1,74 @@
+"""What differs between blocking callers and event loops when they talk to servers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from ...errors import StoreError
+from .client import Node
+from .layout import RedisKey
+
+__all__ = ["Batch", "Links", "Outcome", "failed"]
+
+
+class Batch(NamedTuple):
+    """Commands for one node, as they are sent.
+
+    Attributes:
+        node: where they go.
+        data: the commands.
+        replies: how many replies there will be.
+        is_repeatable: they may be sent again if the connection turns out to have been closed.
+    """
+
+    node: Node
+    data: bytes
+    replies: int
+    is_repeatable: bool = True
+
+
+Outcome: TypeAlias = "list[Any] | StoreError"
+"""The replies to a batch, or why there are none."""
+
+
+class Links(Protocol):
+    """Connections of one colour."""
+
+    @property
+    def timeout(self) -> float:
+        """How many seconds an operation may take."""
+        ...
+
+    def deadline(self) -> float:
+        """Return until when an operation that begins now may take, on the system's monotonic clock."""
+        ...
+
+    async def exchange(self, batches: Sequence[Batch], until: float) -> list[Outcome]:
+        """Send each node its commands and return the replies of each, in the order of the batches; errors are returned too."""
+        ...
+
+    async def values(self, node: Node, keys: Sequence[RedisKey]) -> Outcome:
+        """Return the values of some keys of one node, which one command may name together."""
+        ...
+
+    async def pause(self, length: float) -> None:
+        """Return after so many seconds."""
+        ...
+
+    def forget(self, node: Node) -> None:
+        """Close idle connections to a node."""
+        ...
+
+    async def close(self) -> None:
+        """Close all connections."""
+        ...
+
+
+def failed(node: Node, error: object) -> StoreError:
+    """Return the error for a node that did not answer."""
+    reason = str(error) or type(error).__name__
+    made = StoreError(f"no answer from {node}: {reason}", store="redis", operation="exchange")
+    if isinstance(error, BaseException):
+        made.__cause__ = error
+    return made

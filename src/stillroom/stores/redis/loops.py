@@ -1,0 +1,338 @@
+"""Connections of callers on event loops: one to each node for each loop, shared by all its tasks.
+
+Reads that are issued in the same turn of a loop leave in one command. Everything else is written as it comes, and replies are
+matched to those who wait in the order in which they arrive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+import weakref
+from collections import deque
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any, TypeAlias
+
+from ..._runtime.forks import on_fork
+from ...errors import StoreError
+from .client import NOT_YET, Node, Target, connect_async, new_reader, pack
+from .layout import RedisKey
+from .links import Batch, Outcome, failed
+from .times import RESAMPLE_AFTER, ServerTimes
+
+__all__ = ["LoopLinks"]
+
+_TIME = pack(b"TIME")
+Waiting: TypeAlias = "tuple[asyncio.Future[Outcome] | _Gathered, int, float]"
+
+
+class _Gathered:
+    """The reads of one turn, on their way in one command.
+
+    Attributes:
+        indexes: where the value of each key will stand in the reply.
+        asks: who wants which of them.
+    """
+
+    __slots__ = ("asks", "bulks", "indexes")
+
+    def __init__(self) -> None:
+        self.indexes: dict[bytes, int] = {}
+        self.asks: list[tuple[asyncio.Future[Outcome], list[int]]] = []
+
+    def add(self, future: asyncio.Future[Outcome], keys: Sequence[RedisKey]) -> None:
+        indexes = self.indexes
+        self.asks.append((future, [indexes.setdefault(key.bulk, len(indexes)) for key in keys]))
+
+    def command(self) -> bytes:
+        return b"*%d\r\n$4\r\nMGET\r\n%b" % (len(self.indexes) + 1, b"".join(self.indexes))
+
+    def done(self) -> bool:
+        return False
+
+    def set_result(self, outcome: Outcome) -> None:
+        """Give everybody what they asked for."""
+        if isinstance(outcome, StoreError) or not isinstance(outcome[0], list):
+            for future, _ in self.asks:
+                if not future.done():
+                    future.set_result(outcome)  # with an error of the server's in it
+            return
+        values = outcome[0]
+        for future, indexes in self.asks:
+            if not future.done():
+                future.set_result([values[index] for index in indexes])
+
+
+class _Stream(asyncio.Protocol):
+    """One connection."""
+
+    def __init__(self, node: Node, connection: Any, timeout: float, times: ServerTimes) -> None:
+        self._node = node
+        self._connection = connection
+        self._timeout = timeout
+        self._times = times
+        self._loop = asyncio.get_running_loop()
+        self._reader = new_reader()
+        self._waiting: deque[Waiting] = deque()
+        self._replies: list[Any] = []
+        self._outgoing: list[bytes] = []
+        self._gathered: _Gathered | None = None
+        self._watch: asyncio.TimerHandle | None = None
+        self._asked_at = -math.inf
+        self.is_open = True
+        self._transport: asyncio.WriteTransport = connection._writer.transport
+        self._transport.set_protocol(self)  # from here on the connection is ours; redis-py has done its part
+
+    def send(self, future: asyncio.Future[Outcome] | _Gathered, data: bytes, count: int) -> None:
+        """Send commands; the future will have their replies."""
+        now = self._loop.time()
+        if now - self._asked_at > RESAMPLE_AFTER:
+            self._ask_for_the_time(now)
+        self._waiting.append((future, count, now))
+        self._write(data)
+        if self._watch is None:
+            self._watch = self._loop.call_at(now + self._timeout, self._look)
+
+    def gather(self, keys: Sequence[RedisKey]) -> asyncio.Future[Outcome]:
+        """Read keys together with whatever else is read in this turn of the loop."""
+        gathered = self._gathered
+        if gathered is None:
+            gathered = self._gathered = _Gathered()
+            self._loop.call_soon(self._send_gathered)
+        future: asyncio.Future[Outcome] = self._loop.create_future()
+        gathered.add(future, keys)
+        return future
+
+    def _send_gathered(self) -> None:
+        gathered, self._gathered = self._gathered, None
+        assert gathered is not None
+        if self.is_open:
+            self.send(gathered, gathered.command(), 1)
+            self._flush()  # this is the end of the turn already
+        else:
+            gathered.set_result(failed(self._node, "the connection was closed"))
+
+    def _ask_for_the_time(self, now: float) -> None:
+        self._asked_at = now
+        sent_at = self._times.now()
+        future: asyncio.Future[Outcome] = self._loop.create_future()
+
+        def learn(asked: asyncio.Future[Outcome]) -> None:
+            outcome = asked.result()
+            if isinstance(outcome, list) and isinstance(outcome[0], list):
+                self._times.learn(self._node, outcome[0], sent_at)
+
+        future.add_done_callback(learn)
+        self._waiting.append((future, 1, now))
+        self._write(_TIME)
+
+    def _write(self, data: bytes) -> None:
+        """Write commands at the end of this turn of the loop, in one piece with all others."""
+        if not self._outgoing:
+            self._loop.call_soon(self._flush)
+        self._outgoing.append(data)
+
+    def _flush(self) -> None:
+        outgoing, self._outgoing = self._outgoing, []
+        if self.is_open:
+            self._transport.write(b"".join(outgoing))
+
+    def data_received(self, data: bytes) -> None:
+        reader, replies, waiting = self._reader, self._replies, self._waiting
+        try:
+            reader.feed(data)
+            while (reply := reader.gets()) is not NOT_YET:
+                replies.append(reply)
+                if not waiting:
+                    raise ValueError("it sent more replies than were asked for")
+                future, count, _ = waiting[0]
+                if len(replies) == count:
+                    waiting.popleft()
+                    if not future.done():
+                        future.set_result(replies)
+                    replies = self._replies = []
+        except Exception as error:  # bytes that are no replies
+            self.fail(error)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.fail(error or "the server has closed the connection")
+
+    def _look(self) -> None:
+        """See whether those who wait have waited too long."""
+        self._watch = None
+        if not self._waiting:
+            return
+        until = self._waiting[0][2] + self._timeout
+        if self._loop.time() >= until:
+            self.fail(TimeoutError(f"no reply within {self._timeout} s"))
+        else:
+            self._watch = self._loop.call_at(until, self._look)
+
+    def fail(self, error: object) -> None:
+        """Close the connection and tell everybody who waits."""
+        self.is_open = False
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        self._transport.abort()
+        waiting, self._waiting = self._waiting, deque()
+        for future, _, _ in waiting:
+            if not future.done():
+                future.set_result(failed(self._node, error))
+        self._connection._writer = self._connection._reader = None  # so that redis-py does not complain of what it finds open
+
+
+class _OfLoop:
+    """The connections of one event loop."""
+
+    def __init__(self, target: Target, timeout: float, times: ServerTimes) -> None:
+        self._target = target
+        self._timeout = timeout
+        self._times = times
+        self._streams: dict[Node, _Stream] = {}
+        self._opening: dict[Node, asyncio.Task[_Stream | StoreError]] = {}
+        self._keeper: AsyncGenerator[None, None] | None = None
+        self.is_closed = False
+
+    def stream(self, node: Node) -> _Stream | None:
+        """Return the connection to a node, if there is one."""
+        stream = self._streams.get(node)
+        return stream if stream is not None and stream.is_open else None
+
+    async def open(self, node: Node, until: float) -> _Stream | StoreError:
+        """Return the connection to a node; it is made if there is none."""
+        stream = self.stream(node)
+        if stream is not None:
+            return stream
+        if self.is_closed:
+            return StoreError("the store is closed", store="redis", operation="connect")
+        if self._keeper is None:
+            self._keeper = self._close_with_loop()
+            await self._keeper.__anext__()
+        task = self._opening.get(node)
+        if task is None:
+            task = self._opening[node] = asyncio.get_running_loop().create_task(self._open(node))
+        await asyncio.wait((task,), timeout=max(until - time.monotonic(), 0.0))
+        if not task.done():
+            return failed(node, TimeoutError(f"no connection within {self._timeout} s"))
+        return failed(node, "connecting was cancelled") if task.cancelled() else task.result()
+
+    async def _open(self, node: Node) -> _Stream | StoreError:
+        try:
+            made = connect_async(self._target, node, self._timeout)
+            connection = await asyncio.wait_for(made, self._timeout)
+        except StoreError as error:
+            return error
+        except asyncio.TimeoutError as error:
+            return failed(node, error)
+        finally:
+            self._opening.pop(node, None)
+        stream = _Stream(node, connection, self._timeout, self._times)
+        if self.is_closed:
+            stream.fail("the store is closed")
+        else:
+            self._streams[node] = stream
+        return stream
+
+    async def _close_with_loop(self) -> AsyncGenerator[None, None]:
+        """Wait for the end of the loop, which closes all asynchronous generators that are still open, and so this one."""
+        try:
+            yield
+        finally:
+            self.close()
+
+    def forget(self, node: Node) -> None:
+        stream = self._streams.pop(node, None)
+        if stream is not None:
+            stream.fail("another node has taken over")
+
+    def close(self) -> None:
+        """Close all connections of the loop."""
+        self.is_closed = True
+        for task in self._opening.values():
+            task.cancel()
+        for node in list(self._streams):
+            self.forget(node)
+
+
+class LoopLinks:
+    """All connections of callers on event loops.
+
+    Args:
+        target: what to connect with.
+        timeout: how many seconds an exchange may take.
+        times: learns the time of each server.
+    """
+
+    def __init__(self, target: Target, timeout: float, times: ServerTimes) -> None:
+        self._target = target
+        self.timeout = timeout
+        self._times = times
+        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _OfLoop] = weakref.WeakKeyDictionary()
+        self._is_closed = False
+        on_fork(self)
+
+    def deadline(self) -> float:
+        return time.monotonic() + self.timeout
+
+    async def values(self, node: Node, keys: Sequence[RedisKey]) -> Outcome:
+        links = self._here()
+        stream = links.stream(node)
+        if stream is None:
+            opened = await links.open(node, self.deadline())
+            if isinstance(opened, StoreError):
+                return opened
+            stream = opened
+        return await stream.gather(keys)
+
+    async def exchange(self, batches: Sequence[Batch], until: float) -> list[Outcome]:
+        links, loop = self._here(), asyncio.get_running_loop()
+        sent: list[asyncio.Future[Outcome] | StoreError] = []
+        for batch in batches:
+            stream = links.stream(batch.node) or await links.open(batch.node, until)
+            if isinstance(stream, StoreError):
+                sent.append(stream)
+                continue
+            future: asyncio.Future[Outcome] = loop.create_future()
+            stream.send(future, batch.data, batch.replies)
+            sent.append(future)
+        return [one if isinstance(one, StoreError) else await one for one in sent]
+
+    async def pause(self, length: float) -> None:
+        await asyncio.sleep(length)
+
+    def forget(self, node: Node) -> None:
+        self._here().forget(node)
+
+    async def close(self) -> None:
+        """Close the connections of this loop at once, and have those of other loops closed by themselves."""
+        self._is_closed = True
+        for loop, links in list(self._loops.items()):
+            if loop is asyncio._get_running_loop():
+                links.close()
+            elif not loop.is_closed():
+                loop.call_soon_threadsafe(links.close)
+
+    def _here(self) -> _OfLoop:
+        loop = asyncio.get_running_loop()
+        links = self._loops.get(loop)
+        if links is None:
+            links = self._loops[loop] = _OfLoop(self._target, self.timeout, self._times)
+            links.is_closed = self._is_closed
+        return links
+
+    def before_fork(self) -> None:
+        """Nothing is locked here."""
+
+    def after_fork_in_parent(self) -> None:
+        """The connections stay the parent's."""
+
+    def after_fork_in_child(self) -> None:
+        """Leave the parent's connections alone: no loop of the parent runs in the child."""
+        _inherited.append(self._loops)
+        self._loops = weakref.WeakKeyDictionary()
+
+
+_inherited: list[object] = []
+"""What a forked child holds on to for good, since to let go of it would close what the parent goes on using."""

@@ -1,0 +1,191 @@
+"""From a url to a store on Redis, with all that belongs to it: connections, stand-ins for an outage, a near store.
+
+::
+
+    Core ── blocking ── Tiered ── Guarded ── RedisStore ── Wire ── ThreadLinks ──┐
+         │                 │          │                                          ├── servers
+         └─ tasks ─────── Tiered ── Guarded ── RedisStore ── Wire ── LoopLinks ──┘
+
+Both sides share the near store and its feed, the state of an outage, the map of the nodes, and how far ahead their clocks are.
+`Tiered` is there only if a near store is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ..._runtime.clock import SystemClock
+from ..._runtime.runtime import drive
+from ...durations import seconds
+from ...entry import MISSING
+from ...errors import ConfigurationError, StoreError
+from ...protocols import Clock, Serializer, Store, Watcher
+from ...serializers import Signer, serializer_for
+from ..outage import Guarded, Outage
+from .client import parse
+from .layout import Layout
+from .renewal import Renewal
+from .shared import Shared
+from .store import RedisStore
+from .threads import ThreadLinks
+from .times import ServerTimes
+from .tokens import Lives
+from .topology import Topology
+from .wire import Wire
+
+if TYPE_CHECKING:
+    from ..memory import MemoryStore
+    from ..outage import Health
+
+__all__ = ["RedisStores"]
+
+
+class RedisStores:
+    """Entries on Redis or Valkey, for callers of both colours.
+
+    Nothing is connected before the first operation, so that an application starts while its servers are down.
+
+    Args:
+        url: where they are; see `client.parse`.
+        clock: tells the time.
+        prefix: what all keys begin with.
+        serializer: for values of functions that say nothing else, see `serializer_for`.
+        secret: signs what is stored; several, the newest first, while one takes the place of another.
+        compress: ``"zlib"`` or ``"zstd"``, for what is large.
+        on_error: what stands in while the store is out of reach.
+        timeout: seconds that one operation may take.
+        lease: seconds after which a load counts as dead if its process has not said that it goes on.
+        cluster: whether the server is part of a cluster; ``None`` if it is to tell.
+        near: entries that are kept in this process too.
+        **options: handed to redis-py.
+
+    Attributes:
+        near: the entries that are kept in this process too.
+        raises: whether callers want to see failures.
+    """
+
+    name = "redis"
+
+    def __init__(
+        self,
+        url: str,
+        clock: Clock,
+        *,
+        prefix: str = "stillroom",
+        serializer: Any = "auto",
+        secret: Any = None,
+        compress: str | None = None,
+        on_error: Any = "fallback",
+        timeout: Any = 0.25,
+        lease: Any = "10s",
+        cluster: bool | None = None,
+        near: MemoryStore | None = None,
+        **options: Any,
+    ) -> None:
+        target = parse(url, options, _checked_cluster(cluster))
+        self._target = target
+        self._timeout = seconds(timeout, "timeout")
+        lease_length = seconds(lease, "lease")
+        self._serializer, self._compress = serializer, compress
+        signer = None if secret is None else Signer(secret)
+        self._has_secret = signer is not None
+        self._watcher: Watcher | None = None
+        self.near = near
+        self.raises = on_error == "raise"
+        self._times = ServerTimes(clock.now, is_real=isinstance(clock, SystemClock))
+        self._topology = Topology(target)
+        wire = Wire(ThreadLinks(target, self._timeout, self._times), self._topology)
+        self._shared = Shared(
+            Layout(prefix),
+            self._times,
+            Lives(clock.now),
+            Renewal(wire, lease_length),
+            self.serializer_for(),
+            signer,
+            int(lease_length * 1000),
+            self._tell_unreadable,
+        )
+        self._far = RedisStore(wire, self._shared)
+        self.outage = Outage(self._far, clock=clock, on_error=on_error, watcher=self)
+
+    def __repr__(self) -> str:
+        return f"RedisStores({self._target!r})"
+
+    @cached_property
+    def blocking(self) -> Store:
+        """What blocking callers ask."""
+        return self._side(self._far)
+
+    @cached_property
+    def tasks(self) -> Store:
+        """What callers on event loops ask."""
+        from .loops import LoopLinks
+
+        wire = Wire(LoopLinks(self._target, self._timeout, self._times), self._topology)
+        return self._side(RedisStore(wire, self._shared))
+
+    def _side(self, far: RedisStore) -> Store:
+        return Guarded(far, self.outage)
+
+    def serializer_for(
+        self,
+        setting: Any = None,
+        compress: Any = MISSING,
+        returns: Any = MISSING,
+        errors: tuple[type[BaseException], ...] = (),
+    ) -> Serializer:
+        """Return what turns the values of a function into bytes.
+
+        Args:
+            setting: the function's own choice; ``None`` for that of the store.
+            compress: the same.
+            returns: the function's return annotation.
+            errors: the exceptions that are remembered.
+
+        Raises:
+            ConfigurationError: a setting makes no sense.
+        """
+        return serializer_for(
+            self._serializer if setting is None else setting,
+            returns=returns,
+            errors=errors,
+            compress=self._compress if compress is MISSING else compress,
+            has_secret=self._has_secret,
+        )
+
+    def watch(self, watcher: Watcher) -> None:
+        """Have somebody hear of what happens to the store."""
+        self._watcher = watcher
+
+    def health(self) -> Health:
+        """Return how the store is doing."""
+        return self.outage.health()
+
+    def lost(self, error: StoreError) -> None:
+        """Pass on that the store is out of reach."""
+        if self._watcher is not None:
+            self._watcher.lost(error)
+
+    def regained(self, seconds: float) -> None:
+        """Pass on that the store is within reach again."""
+        if self._watcher is not None:
+            self._watcher.regained(seconds)
+
+    def _tell_unreadable(self, key: str, error: Exception) -> None:
+        if self._watcher is not None:
+            self._watcher.unreadable(key, error)
+
+    def retire(self) -> None:
+        """Let go of everything held: another store takes over."""
+        drive(self.blocking.close())
+        if "tasks" in self.__dict__:
+            close: Callable[[], Any] = self.tasks.close
+            drive(close())
+
+
+def _checked_cluster(given: bool | None) -> bool | None:
+    if given is not None and not isinstance(given, bool):
+        raise ConfigurationError(f"cluster must be True, False or None, not {given!r}", setting="cluster", given=given)
+    return given

@@ -1,0 +1,33 @@
+"""The scripts that the server runs in one step, each in a file of its own."""
+
+from __future__ import annotations
+
+from hashlib import sha1
+from pathlib import Path
+from typing import Final
+
+__all__ = ["DROP", "FILL", "LEASE", "OUTLIVE", "PROLONG", "SWAP", "USE", "Script"]
+
+
+class Script:
+    """One script.
+
+    Attributes:
+        text: its source.
+        digest: what the server remembers it by.
+    """
+
+    __slots__ = ("digest", "text")
+
+    def __init__(self, name: str) -> None:
+        self.text = Path(__file__).with_name(f"{name}.lua").read_bytes()
+        self.digest = sha1(self.text, usedforsecurity=False).hexdigest().encode()
+
+
+DROP: Final = Script("drop")
+FILL: Final = Script("fill")
+LEASE: Final = Script("lease")
+OUTLIVE: Final = Script("outlive")
+PROLONG: Final = Script("prolong")
+SWAP: Final = Script("swap")
+USE: Final = Script("use")

@@ -1,0 +1,106 @@
+"""Going through names, and counting what was there: what takes more than one look at many keys."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from ...protocols import Key, Keyspace, Lookup
+from .client import Node, pack
+from .envelope import Header
+from .finding import Asked, Finder
+from .shared import Shared
+from .wire import Wire, command
+
+__all__ = ["Search"]
+
+_PAGE: Final = 1000
+_HEADER: Final = 1023
+"""Where the part of an entry ends that is read to judge it: its header, but for entries with very many tags."""
+
+
+class Search:
+    """Goes through the keys of all servers."""
+
+    def __init__(self, wire: Wire, finder: Finder, shared: Shared) -> None:
+        self._wire = wire
+        self._finder = finder
+        self._shared = shared
+
+    async def names(self, space: Keyspace, *, fresh: bool) -> list[str]:
+        """Return the names of a keyspace: those of fresh values, or all that are stored or being loaded."""
+        layout = self._shared.layout
+        beginning = layout.beginning(space)
+        sign = b":" if fresh else b"[:!]"
+        at = len(layout.prefix.encode("utf-8", "surrogatepass"))
+        pattern = _escaped(beginning[:at]) + sign + _escaped(beginning[at + 1 :]) + b"*"
+        found: dict[bytes, None] = {}
+        for node in await self._wire.nodes():
+            await self._scan(node, pattern, found)
+        names = list(dict.fromkeys([layout.local(space, name) for name in found if name.endswith(b"}")]))
+        return await self._fresh(space, names) if fresh else names
+
+    async def _scan(self, node: Node, pattern: bytes, found: dict[bytes, None]) -> None:
+        cursor = b"0"
+        while True:
+            reply = await self._wire.on_one(node, pack(b"SCAN", cursor, b"MATCH", pattern, b"COUNT", _PAGE))
+            cursor, page = reply
+            found.update(dict.fromkeys(page))
+            if cursor == b"0":
+                return
+
+    async def _fresh(self, space: Keyspace, names: Sequence[str]) -> list[str]:
+        fresh: list[str] = []
+        for start in range(0, len(names), _PAGE):
+            page = names[start : start + _PAGE]
+            keys = [Key(space, name) for name in page]
+            asked = [self._finder.asked(Lookup(key)) for key in keys]
+            reads = [command(one.entry, b"GETRANGE", one.entry.name, 0, _HEADER) for one in asked]
+            generations = self._finder.keys(space, ())
+            replies = await self._wire.run([*reads, *(command(key, b"GET", key.name) for key in generations)])
+            tokens = dict(zip([key.name for key in generations], replies[len(reads) :], strict=True))
+            which = await self._which_are_fresh(list(zip(keys, asked, replies[: len(reads)], strict=True)), tokens)
+            fresh += [name for name, is_fresh in zip(page, which, strict=True) if is_fresh]
+        return fresh
+
+    async def count_fresh(self, deleted: Sequence[tuple[Key, Asked, bytes]], tokens: Mapping[bytes, bytes | None]) -> int:
+        """Return how many of some entries, of which only the headers are known, are fresh.
+
+        Args:
+            deleted: the keys, with their headers.
+            tokens: the tokens now in force of the generations that their keyspaces imply, by key.
+        """
+        return sum(await self._which_are_fresh(deleted, tokens))
+
+    async def _which_are_fresh(
+        self, entries: Sequence[tuple[Key, Asked, bytes]], tokens: Mapping[bytes, bytes | None]
+    ) -> list[bool]:
+        known, further = dict(tokens), {}
+        headers: list[Header | None] = []
+        for key, asked, data in entries:
+            header = self._finder.header(data)
+            headers.append(header if header is not None and self._is_on_time(header, asked) else None)
+            if header is not None:
+                names = self._finder.names(key.space, header.names)
+                carried = self._finder.keys(key.space, names)
+                further.update({one.name: one for one in carried if one.name not in known})
+        if further:
+            known.update(zip(further, await self._wire.values(list(further.values())), strict=True))
+        return [
+            header is not None and self._is_in_force(key.space, header, known)
+            for (key, _, _), header in zip(entries, headers, strict=True)
+        ]
+
+    def _is_on_time(self, header: Header, asked: Asked) -> bool:
+        ahead = self._shared.times.ahead(self._wire.topology.node_of(asked.entry.slot))
+        return not header.is_error and self._shared.times.now() + ahead < header.fresh_until
+
+    def _is_in_force(self, space: Keyspace, header: Header, tokens: Mapping[bytes, bytes | None]) -> bool:
+        names = self._finder.names(space, header.names)
+        mine = [tokens[key.name] for key in self._finder.keys(space, names)]
+        return None not in mine and header.tokens == b"".join(mine)  # type: ignore[arg-type]
+
+
+def _escaped(text: bytes) -> bytes:
+    return re.sub(rb"([*?\[\]\\^])", rb"\\\1", text)

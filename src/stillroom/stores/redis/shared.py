@@ -1,0 +1,39 @@
+"""What both colours of one store on Redis share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ...protocols import Serializer
+from ...serializers import Signer
+from .layout import Layout
+from .renewal import Renewal
+from .times import ServerTimes
+from .tokens import Lives
+
+__all__ = ["Shared"]
+
+
+class Shared(NamedTuple):
+    """What both colours of one store share.
+
+    Attributes:
+        layout: how keys are called.
+        times: the servers' clocks.
+        lives: how long tokens live.
+        renewal: keeps leases alive.
+        serializer: for values of keys that bring none of their own.
+        signer: signs what is stored; ``None`` if it is not signed.
+        lease: for how many milliseconds a lease is given.
+        on_unreadable: is told the key of an entry that cannot be read, and why.
+    """
+
+    layout: Layout
+    times: ServerTimes
+    lives: Lives
+    renewal: Renewal
+    serializer: Serializer
+    signer: Signer | None
+    lease: int
+    on_unreadable: Callable[[str, Exception], None]

@@ -1,0 +1,248 @@
+"""Brings commands to the nodes that they belong to, and their replies back.
+
+Written once: what differs between blocking callers and event loops is behind `Links`, what differs between a single server,
+one found through Sentinel and a Cluster is in `Topology`. Everything that goes to one node leaves in one batch, and the batches
+of several nodes side by side.
+
+Redirections are followed here, not by redis-py, so that both colours and the hit path go by one map of slots, and so that all
+of it together takes no longer than one operation may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ...errors import StoreError
+from .client import Node, ReplyError, pack
+from .layout import RedisKey
+from .links import Batch, Links
+from .scripts import Script
+from .topology import Topology
+
+__all__ = ["Command", "Wire", "command", "run_script"]
+
+_ROUNDS = 6
+"""How often a command is redirected or sent again before it counts as failed."""
+_TRY_AGAIN = ("TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY")
+_ASKING = pack(b"ASKING")
+_PING = pack(b"PING")
+_CLUSTER_INFO = pack(b"CLUSTER", b"INFO")
+
+
+class Command(NamedTuple):
+    """A command and the key by which it is routed.
+
+    Attributes:
+        key: the key, or one of several with the same hash tag.
+        data: the command as it is sent.
+        script: the script that it runs, in case that the server has forgotten it.
+        parts: the keys and arguments of the script.
+    """
+
+    key: RedisKey
+    data: bytes
+    script: Script | None = None
+    parts: tuple[bytes | int, ...] = ()
+
+    def whole(self) -> Command:
+        """Return the command with the text of its script, which the server remembers from then on."""
+        assert self.script is not None
+        return self._replace(data=pack(b"EVAL", self.script.text, *self.parts))
+
+
+def command(key: RedisKey, *args: bytes | int) -> Command:
+    """Return a plain command."""
+    return Command(key, pack(*args))
+
+
+class _Errand:
+    """A command on its way."""
+
+    __slots__ = ("command", "index", "is_asking", "node")
+
+    def __init__(self, index: int, command: Command) -> None:
+        self.index = index
+        self.command = command
+        self.node: Node | None = None
+        self.is_asking = False
+
+
+class Wire:
+    """The servers, as callers of one colour reach them.
+
+    Args:
+        links: the connections of that colour.
+        topology: knows which node has which keys; both colours share it.
+
+    Attributes:
+        patience: for how many seconds an operation waits.
+    """
+
+    def __init__(self, links: Links, topology: Topology) -> None:
+        self._links = links
+        self.topology = topology
+        self.patience = links.timeout
+
+    async def values(self, keys: Sequence[RedisKey]) -> list[bytes | None]:
+        """Return the values of keys: in one command on a single server, in one batch for each node of a cluster.
+
+        Raises:
+            StoreError: they could not be read.
+        """
+        topology = self.topology
+        node = topology.only_node
+        if node is not None:
+            outcome = await self._links.values(node, keys)
+            if isinstance(outcome, StoreError):
+                self.topology.suspect(node)
+                raise outcome
+            if len(outcome) == len(keys) and not isinstance(outcome[0], ReplyError):
+                return outcome
+        return await self.run([Command(key, b"*2\r\n$3\r\nGET\r\n" + key.bulk) for key in keys])
+
+    async def run(self, commands: Sequence[Command], *, is_repeatable: bool = True) -> list[Any]:
+        """Run commands and return their replies.
+
+        Args:
+            commands: what to run.
+            is_repeatable: to run them twice does no harm.
+
+        Raises:
+            StoreError: a node could not be reached, or refused a command.
+        """
+        until = self._links.deadline()
+        await self._ready(until)
+        replies: list[Any] = [None] * len(commands)
+        errands = [_Errand(index, one) for index, one in enumerate(commands)]
+        for turn in range(_ROUNDS):
+            errands = await self._round(errands, replies, is_repeatable, until)
+            if not errands:
+                return replies
+            if turn:
+                await self._links.pause(0.01 * turn)
+        raise StoreError("the cluster sends commands from node to node", store="redis", operation="run")
+
+    async def _round(self, errands: list[_Errand], replies: list[Any], is_repeatable: bool, until: float) -> list[_Errand]:
+        """Send commands to where they belong; return those that have to be sent again."""
+        homes: dict[Node, list[_Errand]] = {}
+        for errand in errands:
+            homes.setdefault(errand.node or self.topology.node_of(errand.command.key.slot), []).append(errand)
+        batches = [_batch(node, given, is_repeatable) for node, given in homes.items()]
+        again: list[_Errand] = []
+        failure: StoreError | None = None
+        for (node, given), outcome in zip(homes.items(), await self._links.exchange(batches, until), strict=True):
+            if isinstance(outcome, StoreError):
+                self.topology.suspect(node)
+                failure = failure or outcome
+                continue
+            answers = iter(outcome)
+            for errand in given:
+                if errand.is_asking:
+                    next(answers)
+                reply = next(answers)
+                replies[errand.index] = reply
+                if _is_error(reply) and self._is_to_go_again(errand, node, str(reply)):
+                    again.append(errand)
+        if failure is not None:
+            raise failure
+        if again:
+            await self._ready(until)
+        return again
+
+    def _is_to_go_again(self, errand: _Errand, node: Node, error: str) -> bool:
+        kind, _, rest = error.partition(" ")
+        errand.node, errand.is_asking = None, False
+        if kind == "MOVED":
+            self.topology.moved(*_place(rest, node))
+        elif kind == "ASK":
+            errand.node, errand.is_asking = _place(rest, node)[1], True
+        elif kind == "NOSCRIPT" and errand.command.script is not None:
+            errand.command = errand.command.whole()
+        elif kind in _TRY_AGAIN:
+            self.topology.suspect(node)
+        else:
+            raise StoreError(f"{node} refused a command: {error}", store="redis", operation="run")
+        return True
+
+    async def _ready(self, until: float) -> None:
+        if not self.topology.is_known:
+            await self.topology.learn(self._links, until)
+
+    async def on_all(self, commands: Sequence[bytes]) -> dict[Node, list[Any]]:
+        """Run commands on every primary.
+
+        Raises:
+            StoreError: one of them could not be reached, or refused.
+        """
+        until = self._links.deadline()
+        await self._ready(until)
+        nodes = self.topology.primaries()
+        batches = [Batch(node, b"".join(commands), len(commands)) for node in nodes]
+        found: dict[Node, list[Any]] = {}
+        for node, outcome in zip(nodes, await self._links.exchange(batches, until), strict=True):
+            if isinstance(outcome, StoreError):
+                self.topology.suspect(node)
+                raise outcome
+            refused = next((reply for reply in outcome if _is_error(reply)), None)
+            if refused is not None:
+                self.topology.suspect(node)
+                raise StoreError(f"{node} refused a command: {refused}", store="redis", operation="run")
+            found[node] = outcome
+        return found
+
+    async def nodes(self) -> list[Node]:
+        """Return all nodes that have keys."""
+        await self._ready(self._links.deadline())
+        return self.topology.primaries()
+
+    async def ping(self) -> None:
+        """Return if every node that has keys answers.
+
+        Raises:
+            StoreError: one of them does not, or the cluster is not whole.
+        """
+        question = _CLUSTER_INFO if self.topology.is_cluster else _PING
+        for node, (reply,) in (await self.on_all([question])).items():
+            if self.topology.is_cluster and b"cluster_state:ok" not in reply:
+                raise StoreError(f"{node} says that the cluster is not whole", store="redis", operation="ping")
+
+    async def on_one(self, node: Node, data: bytes) -> Any:
+        """Run a command on one node.
+
+        Raises:
+            StoreError: it could not be reached, or refused.
+        """
+        (outcome,) = await self._links.exchange([Batch(node, data, 1)], self._links.deadline())
+        if isinstance(outcome, StoreError):
+            self.topology.suspect(node)
+            raise outcome
+        if _is_error(outcome[0]):
+            raise StoreError(f"{node} refused a command: {outcome[0]}", store="redis", operation="run")
+        return outcome[0]
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._links.close()
+
+
+def run_script(script: Script, keys: Sequence[bytes], *args: bytes | int, by: RedisKey) -> Command:
+    """Return the command that runs a script on keys with one hash tag."""
+    parts = (len(keys), *keys, *args)
+    return Command(by, pack(b"EVALSHA", script.digest, *parts), script, parts)
+
+
+def _batch(node: Node, errands: list[_Errand], is_repeatable: bool) -> Batch:
+    data = [(_ASKING if errand.is_asking else b"") + errand.command.data for errand in errands]
+    return Batch(node, b"".join(data), len(errands) + sum(errand.is_asking for errand in errands), is_repeatable)
+
+
+def _is_error(reply: object) -> bool:
+    return isinstance(reply, ReplyError)
+
+
+def _place(rest: str, asked: Node) -> tuple[int, Node]:
+    """Return slot and node from ``"3999 127.0.0.1:6381"``; a node that does not know its own name leaves the host out."""
+    slot, _, address = rest.partition(" ")
+    host, _, port = address.rpartition(":")
+    return int(slot), Node(host or asked.host, int(port))

@@ -1,0 +1,110 @@
+"""The servers that tests share: started when first asked for, clean for each test, ended with the session.
+
+A test may do to them what it likes, and heals nothing. `own_server` is for tests that need one to themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
+
+if TYPE_CHECKING:  # what tests without servers need not wait for
+    from tests.servers.cluster import Cluster
+    from tests.servers.sentinel import Sentinel
+    from tests.servers.server import Server
+
+    Shared = TypeVar("Shared", Server, Cluster, Sentinel)
+
+TINY = "4mb"
+
+
+def _kept(shared: Shared) -> Iterator[Shared]:
+    """Start something for the session, and end it with that, also if it did not start."""
+    for process in shared.processes:
+        process.session = True
+    try:
+        shared.start()
+        yield shared
+    finally:
+        shared.stop()
+
+
+@pytest.fixture(scope="session")
+def _redis_server() -> Iterator[Server]:
+    from tests.servers.server import Server
+
+    yield from _kept(Server())
+
+
+@pytest.fixture(scope="session")
+def _tls_server() -> Iterator[Server]:
+    from tests.servers.server import Server
+
+    yield from _kept(Server(tls=True))
+
+
+@pytest.fixture(scope="session")
+def _tiny_server() -> Iterator[Server]:
+    from tests.servers.server import Server
+
+    yield from _kept(Server(maxmemory=TINY))
+
+
+@pytest.fixture(scope="session")
+def _redis_cluster() -> Iterator[Cluster]:
+    from tests.servers.cluster import Cluster
+
+    yield from _kept(Cluster())
+
+
+@pytest.fixture(scope="session")
+def _sentinel() -> Iterator[Sentinel]:
+    from tests.servers.sentinel import Sentinel
+
+    yield from _kept(Sentinel())
+
+
+@pytest.fixture
+def redis_server(_redis_server: Server) -> Server:
+    """An empty Redis server."""
+    _redis_server.clean()
+    return _redis_server
+
+
+@pytest.fixture
+def tls_server(_tls_server: Server) -> Server:
+    """An empty Redis server that speaks TLS only; clients need its ``options``."""
+    _tls_server.clean()
+    return _tls_server
+
+
+@pytest.fixture
+def tiny_server(_tiny_server: Server) -> Server:
+    """An empty Redis server with little memory, which evicts what was not used for longest."""
+    _tiny_server.clean()
+    return _tiny_server
+
+
+@pytest.fixture
+def redis_cluster(_redis_cluster: Cluster) -> Cluster:
+    """An empty Redis Cluster of three primaries and three replicas."""
+    _redis_cluster.clean()
+    return _redis_cluster
+
+
+@pytest.fixture
+def sentinel(_sentinel: Sentinel) -> Sentinel:
+    """An empty master with a replica, and three Sentinels."""
+    _sentinel.clean()
+    return _sentinel
+
+
+@pytest.fixture
+def own_server() -> Iterator[Server]:
+    """A Redis server that nobody else uses."""
+    from tests.servers.server import Server
+
+    with Server() as server:
+        yield server
