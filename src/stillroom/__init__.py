@@ -9,6 +9,7 @@ def exchange_rate(base: str, quote: str) -> Decimal: ...
 from .cache import Cache, cache
 from .errors import ConfigurationError, LockTimeout, StillroomError, StoreError, UncacheableArgument, UncacheableValue
 from .keys import register_key_type
+from .serializers import register_type
 
 __all__ = [
     "Cache",
@@ -20,6 +21,7 @@ __all__ = [
     "UncacheableValue",
     "cache",
     "register_key_type",
+    "register_type",
 ]
 
 for _public in (
@@ -31,6 +33,7 @@ for _public in (
     UncacheableArgument,
     UncacheableValue,
     register_key_type,
+    register_type,
 ):
     _public.__module__ = __name__  # so that they show, and are pickled, under the name that users know
 del _public

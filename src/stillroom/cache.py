@@ -288,7 +288,15 @@ class Cache(Verbs):
             >>> with cache.lock("nightly-report", ttl="5m"):
             ...     write_report()
         """
-        return Lock(self._core.locks, name, ttl, wait, self._core.blocking.runtime, lambda: self._core.tasks.runtime)
+        core = self._core
+        return Lock(
+            name,
+            ttl,
+            wait,
+            core.clock,
+            lambda: (core.blocking.locks, core.blocking.runtime),
+            lambda: (core.tasks.locks, core.tasks.runtime),
+        )
 
     def health(self) -> Health:
         """Return how the store is doing: within reach or not, since when, and what it has still to be told of.

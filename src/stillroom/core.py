@@ -15,7 +15,7 @@ from ._runtime.flights import Flights
 from ._runtime.forks import ForkSafeLock, imported_late
 from ._runtime.runtime import drive
 from .errors import ConfigurationError
-from .guards.lock import LockTable
+from .guards.lock import Locks, LockTable
 from .labels import Labels
 from .observe.hub import Hub
 from .observe.outcome import Outcome
@@ -45,7 +45,7 @@ class Core:
         flights: the loads in progress.
         blocking: how blocking callers reach the store.
         hub: where events go.
-        locks: the locks that are held.
+        locks: the locks that are held in this process.
         labels: which functions go by which name.
         ledger: counts what is asked for by name, not through a function.
         clock: tells the time, for the store's entries too.
@@ -59,7 +59,7 @@ class Core:
         self.copies = copies
         self.flights = Flights()
         self.ledger = Ledger()
-        self.locks = LockTable(clock)
+        self.locks: Locks = LockTable(clock)
         self._lock = ForkSafeLock()
         self._switched_off = 0 if enabled else 1
         self._names: weakref.WeakValueDictionary[str, Keyspace] = weakref.WeakValueDictionary()

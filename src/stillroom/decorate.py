@@ -94,7 +94,7 @@ def _cached(
 ) -> _Cached:
     parameters = Parameters.of(function)
     name = _name(function, identity)
-    number = 1 if identity.name is not None else core.labels.number(name, function)
+    number, is_shareable = (1, True) if identity.name is not None else core.labels.number(name, function)
     keying, template = _keying(core, parameters, name, identity, number)
     operations = Operations(
         core,
@@ -107,7 +107,7 @@ def _cached(
         tuple(Template(tag, parameters.names, "tags") for tag in identity.tags),
         policy_for(parameters.signature),
         form,
-        number,
+        is_shareable,
     )
     core.register(operations, template)
     return _Cached(function, parameters, operations)
@@ -151,7 +151,7 @@ def _keying(
     names = core.names(identity.namespace)
     keyed = parameters.without(identity.ignore)
     # Of lambdas and local functions there may be several of one name, and to invalidate one is not to invalidate another.
-    generation = function_generation(name if number == 1 or "<" not in name else f"{name}#{number}")
+    generation = function_generation(name, number if "<" in name else 1)
     if identity.key is None:
         return ByArguments(parameters, keyed, name, identity.namespace, generation), None
     if identity.ignore:

@@ -53,7 +53,7 @@ class Operations:
         tags: the templates of its tags.
         policy: its freshness rules.
         form: in what form its values are stored outside of this process.
-        number: above one if another function may go by the same name; a shared store could not tell them apart.
+        is_shareable: no other function goes by the same name, so a store that is shared can tell them apart.
 
     Attributes:
         is_retired: another function was defined in its place, so this one no longer caches.
@@ -75,7 +75,7 @@ class Operations:
         tags: tuple[Template, ...],
         policy: Policy,
         form: Form,
-        number: int = 1,
+        is_shareable: bool = True,
     ) -> None:
         self.core = core
         self.function = function
@@ -92,7 +92,7 @@ class Operations:
         self._copies = policy.copy
         self._records = kind.is_generator
         self._form = form
-        self._number = number
+        self._is_shareable = is_shareable
         self._is_counted = policy.max_hits is not None
         self._serializer: tuple[object, Serializer | None] = (None, None)
 
@@ -165,7 +165,7 @@ class Operations:
         Raises:
             ConfigurationError: the function has a setting that makes no sense there.
         """
-        if self._number > 1 and not self.keying.shared:
+        if not self._is_shareable and not self.keying.shared:
             raise ConfigurationError(
                 f"two different functions are called {self.name}, or one that depends on where it was made; on a store that is "
                 f"shared, each would be served the other's values: give each a name of its own with name=",

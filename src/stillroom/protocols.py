@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, runtime_
 if TYPE_CHECKING:
     from .entry import Entry, Generations, Missing
     from .errors import StoreError
+    from .guards.lock import Locks
     from .observe.events import Event
     from .stores.memory import MemoryStore
     from .stores.outage import Health
@@ -257,6 +258,10 @@ class TwoSided(Protocol):
         Raises:
             ConfigurationError: a setting makes no sense.
         """
+        ...
+
+    def locks(self, blocking: bool, local: Locks) -> Locks:
+        """Return where callers of one colour take locks; ``local`` is what stands in while the store is out of reach."""
         ...
 
     def watch(self, watcher: Watcher) -> None:

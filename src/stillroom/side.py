@@ -15,6 +15,7 @@ from .protocols import Key, Store, TwoSided
 if TYPE_CHECKING:
     from ._runtime.runtime import Runtime
     from .core import Core
+    from .guards.lock import Locks
 
 __all__ = ["Side"]
 
@@ -26,10 +27,12 @@ class Side:
         runtime: what its callers wait with.
         store: where entries live, as this colour asks for them.
         engine: answers its calls.
+        locks: where locks are taken.
     """
 
     store: Store
     engine: Engine
+    locks: Locks
 
     def __init__(self, core: Core, runtime: Runtime) -> None:
         self._core = core
@@ -39,8 +42,9 @@ class Side:
     def use(self, store: Store | TwoSided) -> None:
         """Ask another store from now on."""
         core = self._core
-        raises = False
+        raises, self.locks = False, core.locks
         if isinstance(store, TwoSided):
+            self.locks = store.locks(self.runtime.blocking, core.locks)
             raises, store = store.raises, store.blocking if self.runtime.blocking else store.tasks
         self.store = store
         reports = Reports(core.hub, store, core.clock.now)

@@ -43,7 +43,8 @@ def test_the_package_needs_nothing_from_outside_the_standard_library() -> None:
     code = """
 import sys
 sys.modules["msgspec"] = sys.modules["zstandard"] = None
-from stillroom.serializers import Signer, register_type, serializer_for
+from stillroom.serializers import register_type, serializer_for
+from stillroom.serializers.signing import Signer
 assert serializer_for("json", compress="zlib").load(serializer_for("json").dump([1])) == [1]
 for settings in ({"setting": "auto"}, {"setting": "msgpack"}, {"setting": "json", "compress": "zstd"}):
     try:
@@ -232,3 +233,11 @@ def test_an_error_that_is_a_frozen_dataclass_comes_back() -> None:
     found = serializer.load(serializer.dump(Frozen((5,))))
     assert type(found) is Frozen
     assert found.code == (5,)
+
+
+def test_importing_the_package_brings_in_no_cryptography_and_no_codecs() -> None:
+    code = "import sys; before = set(sys.modules); import stillroom.serializers; print(*set(sys.modules) - before)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    new = set(done.stdout.split())
+    assert "stillroom.serializers.setting" in new
+    assert new.isdisjoint({"hashlib", "decimal", "zlib", "msgspec", "json", "pickle"})

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stillroom.errors import ConfigurationError
-from stillroom.serializers import Signer, serializer_for
+from stillroom.serializers import serializer_for
+from stillroom.serializers.signing import Signer
 
 OLD, NEW = "an old secret, long since known", b"a new secret that nobody knows yet"
 

@@ -84,11 +84,3 @@ class Announcer:
     def entry_unreadable(self, key: str, error: Exception) -> None:
         if self._hub.wants(EntryUnreadable):
             self._hub.emit(EntryUnreadable(key, error))
-
-    def store_lost(self, store: str, error: Exception) -> None:
-        if self._hub.wants(StoreLost):
-            self._hub.emit(StoreLost(store, error))
-
-    def store_regained(self, store: str, seconds: float) -> None:
-        if self._hub.wants(StoreRegained):
-            self._hub.emit(StoreRegained(store, seconds))

@@ -138,19 +138,3 @@ class EntryUnreadable(Event):
 
     key: str
     error: Exception
-
-
-@dataclass(frozen=True, slots=True)
-class StoreLost(Event):
-    """The store is out of reach, and is not asked for now; ``error`` is what it raised last."""
-
-    store: str
-    error: Exception
-
-
-@dataclass(frozen=True, slots=True)
-class StoreRegained(Event):
-    """The store is asked again, after so many ``seconds``; it knows of everything that was invalidated meanwhile."""
-
-    store: str
-    seconds: float

@@ -73,8 +73,10 @@ class _Registry:
         return (self._table or self._read())[1].get(identity)
 
     def _read(self) -> tuple[dict[type[Any], Shape], dict[bytes, Shape]]:
+        from ..kinds import Recording  # what a generator gave, which is stored like any other value
+
         given = self._given
-        found = _shapes(given.values())
+        found = _shapes([*given.values(), (Recording, None, None)])
         table = found, {shape.identity: shape for shape in found.values()}
         with self._lock:
             if given is self._given:

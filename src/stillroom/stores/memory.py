@@ -106,10 +106,10 @@ class MemoryStore:
     def partition(self, space: Keyspace) -> Partition:
         """Return the entries of a keyspace."""
         partition = self._partitions.get(space)
-        if partition is not None:
-            return partition
-        with self._lock:
-            return self._partitions.make(space)
+        if partition is None:
+            with self._lock:
+                partition = self._partitions.make(space)
+        return partition
 
     def attach(self, gate: Gate, space: Keyspace, *, checked: bool = False) -> None:
         """Let a gate lead to the entries of a keyspace, for as long as the gate lives.
@@ -300,8 +300,6 @@ class MemoryStore:
         with self._lock:
             self._is_closed = True
         await self.invalidate(everything=True)
-
-    # Fork
 
     def before_fork(self) -> None:
         """Take the lock, so that the child's copy is whole."""

@@ -36,6 +36,6 @@ from __future__ import annotations
 
 from .guarded import Guarded
 from .health import Health
-from .outage import FarStore, Outage, Watcher
+from .outage import FarStore, Outage, Renewing, Watcher
 
-__all__ = ["FarStore", "Guarded", "Health", "Outage", "Watcher"]
+__all__ = ["FarStore", "Guarded", "Health", "Outage", "Renewing", "Watcher"]

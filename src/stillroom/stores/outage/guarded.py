@@ -9,7 +9,7 @@ from ...entry import Entry
 from ...errors import StoreError
 from ...protocols import Key, Keyspace, Lease, Lookup, Reading, Store
 from .journal import Note, Notes, deletions, invalidations
-from .outage import Outage
+from .outage import Outage, Renewing
 from .situation import Spell
 
 __all__ = ["Guarded"]
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class _Borrowed(Reading):
-    """What a stand-in knows of a key. Its tokens mean nothing to the far store."""
+    """What a stand-in knows of a key. Its tokens mean nothing to the far store, nor is it to be copied to a near one."""
 
     __slots__ = ()
 
@@ -46,6 +46,7 @@ class Guarded:
     def __init__(self, far: Store, outage: Outage) -> None:
         self.name = far.name
         self._far = far
+        self._forget = far.forget if isinstance(far, Renewing) else None
         self._outage = outage
         self._situation = outage.situation
         self._raises = outage.on_error == "raise"
@@ -96,7 +97,11 @@ class Guarded:
             return None if renew or situation.spell.stand_in is not None else await self._void_lease(lookup)
         if situation.is_suspect:
             situation.succeeded(spell)
-        return _GivenLease(lease, None) if situation.spell.stand_in is None else None
+        given = _GivenLease(lease, None)
+        if situation.spell.stand_in is None:
+            return given
+        self._drop(given)
+        return None
 
     async def _void_lease(self, lookup: Lookup) -> Lease:
         bypass = self._outage.bypass
@@ -108,7 +113,11 @@ class Guarded:
         spell = self._situation.spell
         giver = spell.stand_in
         if giver is not None:
-            return (giver is lease.giver or self._raises) and await giver.fill(key, entry, lease.lease)
+            if giver is not lease.giver:
+                self._drop(lease)
+                if not self._raises:
+                    return False
+            return await giver.fill(key, entry, lease.lease)
         if lease.giver is not None:
             return False
         try:
@@ -125,6 +134,7 @@ class Guarded:
         assert isinstance(lease, _GivenLease)
         spell = self._situation.spell
         if spell.stand_in is not lease.giver:
+            self._drop(lease)
             return
         if lease.giver is not None:
             await lease.giver.release(key, lease.lease)
@@ -133,6 +143,11 @@ class Guarded:
             await self._far.release(key, lease.lease)
         except StoreError as error:
             self._failed(spell, error)
+
+    def _drop(self, lease: _GivenLease) -> None:
+        """Let a lease end by itself, without asking the far store for anything."""
+        if lease.giver is None and self._forget is not None:
+            self._forget(lease.lease)
 
     async def names(self, space: Keyspace, *, fresh: bool = True) -> list[str]:
         """Return the local keys of a keyspace of names; see `Store.names`.

@@ -10,20 +10,20 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 
 from ..._runtime.pool import Pool
 from ..._runtime.runtime import drive
 from ...errors import ConfigurationError, StoreError
 from ...observe.log import log
-from ...protocols import Clock, Store, Timer
+from ...protocols import Clock, Lease, Store, Timer
 from ..memory import MemoryStore
 from .health import Health, text_of
 from .journal import Notes, batches, replay
 from .situation import News, Situation, Spell
 from .standins import Bypass, Refusal
 
-__all__ = ["FarStore", "OnError", "Outage", "Watcher"]
+__all__ = ["FarStore", "OnError", "Outage", "Renewing", "Watcher"]
 
 OnError: TypeAlias = Literal["fallback", "bypass", "raise"]
 ON_ERROR: Final[tuple[OnError, ...]] = ("fallback", "bypass", "raise")
@@ -46,6 +46,14 @@ class FarStore(Store, Protocol):
             StoreError: there was none.
         """
         ...
+
+
+@runtime_checkable
+class Renewing(Protocol):
+    """A far store that keeps a lease alive while its holder is at work, and so must be told when nobody will give it back."""
+
+    def forget(self, lease: Lease) -> None:
+        """Let a lease end by itself. Asks nobody, and does not fail."""
 
 
 class Watcher(Protocol):

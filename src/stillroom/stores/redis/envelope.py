@@ -25,6 +25,7 @@ import random
 from struct import Struct
 from typing import Any, Final, NamedTuple
 
+from ..._engine.generations import shared_name
 from ...entry import Entry
 from ...protocols import Keyspace
 
@@ -162,7 +163,7 @@ def packed_names(space: Keyspace, names: tuple[str, ...]) -> bytes:
     """
     if space.function is not None and names[:1] == (space.function,):
         names = names[1:]
-    packed = _SEPARATOR.join([name.encode("utf-8", "surrogatepass") for name in names])
+    packed = _SEPARATOR.join([shared_name(name).encode("utf-8", "surrogatepass") for name in names])
     if len(packed) > 60_000 or len(names) > 250:
         raise ValueError("an entry cannot carry so many tags")
     return packed
@@ -174,7 +175,7 @@ def names_of(space: Keyspace, packed: bytes) -> tuple[str, ...]:
     Raises:
         ValueError: they are damaged.
     """
-    implied = () if space.function is None else (space.function,)
+    implied = () if space.function is None else (shared_name(space.function),)
     if not packed:
         return implied
     return implied + tuple([part.decode("utf-8", "surrogatepass") for part in packed.split(_SEPARATOR)])

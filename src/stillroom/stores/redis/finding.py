@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from ..._engine.generations import shared_name
 from ...entry import MISSING
 from ...protocols import Keyspace, Lookup, Reading
 from .envelope import Header, names_of, packed_names, unpack
@@ -111,7 +112,7 @@ class Finder:
             self._shared.on_unreadable(lookup.key.text, error)
             return None
         owner = names[0] if names and names[0].startswith("f:") else None
-        if lookup.owner is not None and owner not in (None, lookup.owner):
+        if lookup.owner is not None and owner not in (None, shared_name(lookup.owner)):
             return None
         return Found(header, data, names)
 

@@ -7,7 +7,7 @@
 ``<prefix>#{...}``               how often its entry has been read, for policies that count
 ``<prefix>:f:``, ``:t:``         the generation of a function, of a tag
 ``<prefix>:n:``, ``:all``        the generation of a namespace, of everything
-``<prefix>%{...}``               a lock; ``<prefix>%fence`` numbers their holders
+``<prefix>%{...}``               a lock; the same with a ``#`` behind, the number of its last holder
 ==============================  =========================================================================
 
 An entry and its lease share a hash tag made of that key alone: scripts reach both, and the keys of one function spread over a
@@ -22,6 +22,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 from weakref import ref
 
+from ..._engine.generations import shared_name
 from ...errors import ConfigurationError
 from ...keys import shorten
 from ...protocols import Key, Keyspace
@@ -126,11 +127,6 @@ class Layout:
         """Return the key of a lock."""
         return f"{self.prefix}%{{{_unbraced(shorten(name))}}}".encode("utf-8", "surrogatepass")
 
-    @property
-    def fence(self) -> bytes:
-        """The key of the last fencing token."""
-        return f"{self.prefix}%fence".encode()
-
     def generation(self, name: str) -> RedisKey:
         """Return the key of the generation of a function or a tag."""
         return self._generations.get(name) or self._make(name, name)
@@ -143,7 +139,7 @@ class Layout:
     def _make(self, name: str, text: str) -> RedisKey:
         if len(self._generations) >= _KNOWN_LIMIT:
             self._generations.clear()
-        kind, _, rest = text.partition(":")
+        kind, _, rest = shared_name(text).partition(":")
         made = RedisKey(f"{self.prefix}:{kind}:{_unbraced(shorten(rest))}".encode("utf-8", "surrogatepass"))
         self._generations[name] = made
         return made

@@ -22,10 +22,12 @@ from ...durations import seconds
 from ...entry import MISSING
 from ...errors import ConfigurationError, StoreError
 from ...protocols import Clock, Serializer, Store, Watcher
-from ...serializers import Signer, serializer_for
+from ...serializers import serializer_for
+from ...serializers.signing import Signer
 from ..outage import Guarded, Outage
 from .client import parse
 from .layout import Layout
+from .locks import RedisLocks
 from .renewal import Renewal
 from .shared import Shared
 from .store import RedisStore
@@ -36,6 +38,7 @@ from .topology import Topology
 from .wire import Wire
 
 if TYPE_CHECKING:
+    from ...guards.lock import Locks
     from ..memory import MemoryStore
     from ..outage import Health
 
@@ -107,6 +110,8 @@ class RedisStores:
             int(lease_length * 1000),
             self._tell_unreadable,
         )
+        self._clock = clock
+        self._wire = wire
         self._far = RedisStore(wire, self._shared)
         self.outage = Outage(self._far, clock=clock, on_error=on_error, watcher=self)
 
@@ -121,10 +126,22 @@ class RedisStores:
     @cached_property
     def tasks(self) -> Store:
         """What callers on event loops ask."""
+        return self._side(RedisStore(self._loop_wire, self._shared))
+
+    @cached_property
+    def _loop_wire(self) -> Wire:
         from .loops import LoopLinks
 
-        wire = Wire(LoopLinks(self._target, self._timeout, self._times), self._topology)
-        return self._side(RedisStore(wire, self._shared))
+        return Wire(LoopLinks(self._target, self._timeout, self._times), self._topology)
+
+    def locks(self, blocking: bool, local: Locks) -> Locks:
+        """Return where callers of one colour take locks.
+
+        Args:
+            blocking: which colour.
+            local: what stands in during an outage.
+        """
+        return RedisLocks(self._wire if blocking else self._loop_wire, self._shared.layout, self.outage, self._clock, local)
 
     def _side(self, far: RedisStore) -> Store:
         return Guarded(far, self.outage)

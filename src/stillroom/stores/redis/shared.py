@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ...protocols import Serializer
-from ...serializers import Signer
+from ...serializers.signing import Signer
 from .layout import Layout
 from .renewal import Renewal
 from .times import ServerTimes

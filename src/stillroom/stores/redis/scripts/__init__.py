@@ -6,7 +6,7 @@ from hashlib import sha1
 from pathlib import Path
 from typing import Final
 
-__all__ = ["DROP", "FILL", "LEASE", "OUTLIVE", "PROLONG", "SWAP", "USE", "Script"]
+__all__ = ["DROP", "FILL", "FREE_LOCK", "LEASE", "OUTLIVE", "PROLONG", "SWAP", "TAKE_LOCK", "USE", "Script"]
 
 
 class Script:
@@ -26,8 +26,10 @@ class Script:
 
 DROP: Final = Script("drop")
 FILL: Final = Script("fill")
+FREE_LOCK: Final = Script("free_lock")
 LEASE: Final = Script("lease")
 OUTLIVE: Final = Script("outlive")
 PROLONG: Final = Script("prolong")
 SWAP: Final = Script("swap")
+TAKE_LOCK: Final = Script("take_lock")
 USE: Final = Script("use")
