@@ -24,8 +24,10 @@ from ...errors import ConfigurationError, StoreError
 from ...protocols import Clock, Serializer, Store, Watcher
 from ...serializers import serializer_for
 from ...serializers.signing import Signer
+from ..feed import Feed
 from ..outage import Guarded, Outage
-from .client import parse
+from ..tiered import Copies, Tiered
+from .client import connect, parse
 from .layout import Layout
 from .locks import RedisLocks
 from .renewal import Renewal
@@ -114,6 +116,8 @@ class RedisStores:
         self._wire = wire
         self._far = RedisStore(wire, self._shared)
         self.outage = Outage(self._far, clock=clock, on_error=on_error, watcher=self)
+        self._copies = None if near is None else Copies(near, self._shared.layout, clock)
+        self.feed = None if self._copies is None else self._feed_of(self._copies)
 
     def __repr__(self) -> str:
         return f"RedisStores({self._target!r})"
@@ -144,7 +148,19 @@ class RedisStores:
         return RedisLocks(self._wire if blocking else self._loop_wire, self._shared.layout, self.outage, self._clock, local)
 
     def _side(self, far: RedisStore) -> Store:
-        return Guarded(far, self.outage)
+        guarded = Guarded(far, self.outage)
+        return guarded if self._copies is None or self.feed is None else Tiered(self._copies, guarded, self.feed)
+
+    def _feed_of(self, copies: Copies) -> Feed:
+        target, timeout, wire, topology = self._target, self._timeout, self._wire, self._topology
+        return Feed(
+            lambda node: connect(target, node, timeout, protocol=3),
+            lambda: drive(wire.nodes()),
+            f"{self._shared.layout.prefix}:".encode("utf-8", "surrogatepass"),
+            copies.invalidate,
+            copies.flush,
+            lambda: topology.is_cluster,
+        )
 
     def serializer_for(
         self,
