@@ -18,6 +18,7 @@ from ._engine.verdict import is_fresh, made
 from ._runtime.runtime import drive
 from .entry import MISSING
 from .errors import ConfigurationError, UncacheableArgument
+from .glances import Glances
 from .kinds import Kind
 from .observe.outcome import Outcome
 from .observe.stats import FunctionStats, Ledger, Stats
@@ -94,6 +95,7 @@ class Operations:
         self._form = form
         self._is_shareable = is_shareable
         self._is_counted = policy.max_hits is not None
+        self._glances = Glances(self)
         self._serializer: tuple[object, Serializer | None] = (None, None)
 
     @property
@@ -122,15 +124,31 @@ class Operations:
         """Answer a call of a blocking function that the plain hit path did not."""
         if not self.is_on:
             return self.past_the_cache(args, kwargs)
-        call = self.call_of(values, args, kwargs)
-        return self.given(drive(self.core.blocking.engine.fetch(call)))
+        side, look = self.core.blocking, None
+        glancing = self._glances.on(side)
+        if glancing is not None:
+            landings = self.core.flights.landings
+            is_hit, found = glancing.glance(self._glances.prepared(glancing, values))
+            if is_hit:
+                self.source.ledger.hits += 1
+                return found
+            look = None if found is None else (found, landings)
+        return self.given(drive(side.engine.fetch(self.call_of(values, args, kwargs), look)))
 
     async def slow_async(self, values: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answer a call of a coroutine function that the plain hit path did not."""
         if not self.is_on:
             return await self.past_the_cache(args, kwargs)
-        call = self.call_of(values, args, kwargs)
-        return self.given(await self.core.tasks.engine.fetch(call))
+        side, look = self.core.tasks, None
+        glancing = self._glances.on(side)
+        if glancing is not None:
+            landings = self.core.flights.landings
+            is_hit, found = await glancing.aglance(self._glances.prepared(glancing, values))
+            if is_hit:
+                self.source.ledger.hits += 1
+                return found
+            look = None if found is None else (found, landings)
+        return self.given(await side.engine.fetch(self.call_of(values, args, kwargs), look))
 
     def call_of(self, values: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """Return what the engine is to answer."""
@@ -230,7 +248,7 @@ class Operations:
         if isinstance(calls, (str, bytes)) or not isinstance(calls, Iterable):
             raise TypeError(f"calls must be several, such as [(1, 2), (3, 4)], not {calls!r}")
         bounds = [self._bind_one(one, first) for one in calls]
-        return self._run(self._many(bounds), lambda answers: [self._unwrapped(one) for one in answers])
+        return self._run(self._many(bounds), lambda found: [one if is_hit else self._unwrapped(one) for is_hit, one in found])
 
     # The same, for both colours
 
@@ -272,15 +290,20 @@ class Operations:
         await self._side.store.write(lookup, made(kept, policy, ttl, now, 0.0, (), self.core.draw()))
         self.core.flights.drop(lookup.key)
 
-    async def _many(self, bounds: list[Bound]) -> list[Answer]:
+    async def _many(self, bounds: list[Bound]) -> list[tuple[bool, Any]]:
+        """Answer several calls: for each, whether it was a plain hit, and its value or else its answer."""
         if not self.is_on:
-            return [await self._bypassed(bound) for bound in bounds]
-        calls = [self.call_of(bound.values, bound.args, bound.kwargs) for bound in bounds]
-        distinct = {call.key: call for call in calls}
-        answers = dict(zip(distinct, await self._side.engine.fetch_many(list(distinct.values())), strict=True))
-        return [await self._answered_again(call, answers[call.key], call is distinct[call.key]) for call in calls]
+            return [(False, await self._bypassed(bound)) for bound in bounds]
+        side = self._side
+        glancing = self._glances.on(side)
+        if glancing is None:
+            calls = [self.call_of(bound.values, bound.args, bound.kwargs) for bound in bounds]
+            distinct = {call.key: call for call in calls}
+            answers = dict(zip(distinct, await side.engine.fetch_many(list(distinct.values())), strict=True))
+            return [(False, await self.answered_again(call, answers[call.key], call is distinct[call.key])) for call in calls]
+        return await self._glances.many(side, glancing, bounds)
 
-    async def _answered_again(self, call: Call, answer: Answer, is_first: bool) -> Answer:
+    async def answered_again(self, call: Call, answer: Answer, is_first: bool) -> Answer:
         """Return the answer for one of several calls with the same key."""
         if is_first:
             return answer

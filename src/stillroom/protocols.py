@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Clock",
+    "Glancing",
     "Key",
     "Keyspace",
     "Lease",
@@ -278,6 +279,36 @@ class TwoSided(Protocol):
 
     @property
     def name(self) -> str: ...
+
+
+@runtime_checkable
+class Glancing(Protocol):
+    """A store that can answer a hit in fewer steps than `Store.read` takes."""
+
+    def prepare(self, lookup: Lookup) -> Any:
+        """Return what it takes to look for a key, to be used again and again.
+
+        Raises:
+            UncacheableArgument: the key holds something that means nothing to other processes.
+        """
+        ...
+
+    def glance(self, prepared: Any) -> tuple[bool, Any]:
+        """Look for a key, for blocking callers.
+
+        Returns:
+            Whether there is an entry that needs no decision; its value, or else what is known of the key (`Reading`), ``None``
+            if that is still to be asked.
+        """
+        ...
+
+    async def aglance(self, prepared: Any) -> tuple[bool, Any]:
+        """Do what `glance` does, for callers on event loops."""
+        ...
+
+    async def glance_many(self, prepared: Sequence[Any]) -> list[tuple[bool, Any]]:
+        """Do what `glance` does for several keys, in one round trip and for callers of either colour."""
+        ...
 
 
 class Watcher(Protocol):

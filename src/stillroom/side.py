@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ._engine.fetch import Engine
 from .observe.reports import Reports
-from .protocols import Key, Store, TwoSided
+from .protocols import Glancing, Key, Store, TwoSided
 
 if TYPE_CHECKING:
     from ._runtime.runtime import Runtime
@@ -28,11 +28,13 @@ class Side:
         store: where entries live, as this colour asks for them.
         engine: answers its calls.
         locks: where locks are taken.
+        glancing: the store, if it can answer a hit in fewer steps; ``None`` otherwise.
     """
 
     store: Store
     engine: Engine
     locks: Locks
+    glancing: Glancing | None
 
     def __init__(self, core: Core, runtime: Runtime) -> None:
         self._core = core
@@ -47,6 +49,7 @@ class Side:
             self.locks = store.locks(self.runtime.blocking, core.locks)
             raises, store = store.raises, store.blocking if self.runtime.blocking else store.tasks
         self.store = store
+        self.glancing = store if isinstance(store, Glancing) else None
         reports = Reports(core.hub, store, core.clock.now)
         self.engine = Engine(store, self.runtime, core.flights, core.clock.now, core.draw, reports, raises)
 

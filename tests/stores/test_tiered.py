@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from stillroom import Cache
 from stillroom._engine.generations import function_generation, tag_generation
 from stillroom.entry import MISSING, Entry
 from stillroom.errors import StoreError
@@ -131,11 +130,6 @@ class TestTheContract(StoreContract):
         copies = Copies(near, FakeLayout(), clock)
         return Tiered(copies, far, FakeFeed(copies))
 
-    async def test_reads_are_counted_unless_told_otherwise(self) -> None:
-        """As on every store that is shared, only the reads of lookups that are to be counted are."""
-        self.lookup = self.lookup._replace(is_counted=True)
-        await super().test_reads_are_counted_unless_told_otherwise()
-
 
 class TestTheContractWithoutAFeed(TestTheContract):
     def make_store(self, clock: FakeClock) -> Store:
@@ -152,6 +146,19 @@ async def test_the_second_read_is_answered_nearby(scene: Scene) -> None:
     assert [await scene.read() for _ in range(3)] == ["Ada"] * 3
     assert scene.far_reads() == 1
     assert scene.nearby() == "Ada"
+
+
+async def test_a_copy_is_read_as_what_it_is_a_copy_of(scene: Scene) -> None:
+    """Callers compare tokens and stamps, whoever answered them."""
+    await scene.stored("Ada")
+    readings = [(await scene.store.read((scene.lookup,)))[0] for _ in range(3)]
+    (known,) = await scene.elsewhere.read((scene.lookup,))
+    assert scene.far_reads() == 1
+    for reading in readings:
+        assert reading.generations == known.generations
+        assert reading.stamp is known.stamp
+        assert reading.entry is not MISSING
+        assert reading.entry.generations == known.generations
 
 
 async def test_a_plain_hit_path_finds_the_copy(scene: Scene) -> None:
@@ -499,8 +506,9 @@ async def test_what_stands_in_for_the_far_store_is_not_copied(scene: Scene) -> N
     outage = Outage(far, clock=scene.clock)
     store = scene.store = Tiered(scene.copies, Guarded(far, outage), scene.feed)
     far.fail("write")
-    await store.write(scene.lookup, scene.entry("lent"))
-    assert [await scene.read(), await scene.read()] == ["lent", "lent"]
+    untagged = Lookup(scene.key, (F,))
+    await store.write(untagged, scene.entry("lent"))
+    assert [await scene.read(untagged), await scene.read(untagged)] == ["lent", "lent"]
     assert scene.near.size == 0
     outage.close()
 
@@ -557,9 +565,9 @@ async def test_keys_of_copies_that_are_gone_are_forgotten() -> None:
     index = scene.copies._index
     assert len(index) <= 2 * (50 + 64)
     assert index.generations <= len(index) + 2
-    for n, node in list(scene.near.partition(scene.space).entries.items()):
-        scene.feed.tell(scene.layout.entry(Key(scene.space, n)).name)
-        assert scene.near.partition(scene.space).entries.get(n) is not node, "a copy that no message reaches"
+    for local, node in list(scene.near.partition(scene.space).entries.items()):
+        scene.feed.tell(scene.layout.entry(Key(scene.space, local)).name)
+        assert scene.near.partition(scene.space).entries.get(local) is not node, "a copy that no message reaches"
 
 
 async def test_a_hot_key_is_not_forgotten(scene: Scene) -> None:
@@ -583,48 +591,6 @@ async def test_copies_vanish_with_their_keyspace(scene: Scene) -> None:
     for n in range(500):
         await scene.read(Lookup(Key(scene.space, (n,)), (F,)))
     assert far_key not in scene.copies._index._places
-
-
-# With a cache
-
-
-class TwoSides:
-    """A store for both colours, as a cache takes it."""
-
-    name = "redis"
-    raises = False
-
-    def __init__(self, scene: Scene) -> None:
-        self.near = scene.near
-        self.blocking: Store = scene.store
-        self.tasks: Store = Tiered(scene.copies, scene.elsewhere, scene.feed)
-
-
-async def test_callers_of_both_colours_share_the_copies(scene: Scene) -> None:
-    cache: Any = Cache(TwoSides(scene), clock=scene.clock) if _takes_stores_of_two_sides() else None
-    if cache is None:
-        pytest.skip("the cache takes no store of two sides yet")
-    loads: list[int] = []
-
-    @cache(ttl=60, name="both")
-    def f(n: int) -> int:
-        loads.append(n)
-        return n
-
-    assert [f(1), f(1), f(1)] == [1, 1, 1]
-    before = scene.far_reads()
-    assert [f(1), f(1)] == [1, 1]
-    assert (scene.far_reads(), loads) == (before, [1])
-
-
-def _takes_stores_of_two_sides() -> bool:
-    from stillroom.errors import ConfigurationError
-
-    try:
-        Cache(TwoSides(Scene()))  # type: ignore[arg-type]
-    except (ConfigurationError, TypeError):
-        return False
-    return True
 
 
 def test_a_reading_of_the_far_store_is_plain() -> None:

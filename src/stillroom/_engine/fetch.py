@@ -107,8 +107,11 @@ class Engine:
         except Exception as error:
             self._contain("read", error)
             readings = [LOST] * len(calls)
-        fetches = [self.fetch(call, (one, landings)) for call, one in zip(calls, readings, strict=True)]
-        return await self.runtime.gather(fetches)
+        return await self.fetch_all([(call, (one, landings)) for call, one in zip(calls, readings, strict=True)])
+
+    async def fetch_all(self, looks: Sequence[tuple[Call, Look | None]]) -> list[Answer]:
+        """Answer calls of different keys whose callers have looked into the store already."""
+        return await self.runtime.gather([self.fetch(call, look) for call, look in looks])
 
     async def recall(self, call: Call) -> Answer | None:
         """Answer a call from the store; ``None`` if that takes a load."""

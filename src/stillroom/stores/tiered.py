@@ -12,8 +12,8 @@ Rules that this file keeps:
   voids all near leases; so a copy is made only if the feed was live from before the far store was read until it was there.
 - **The far store first, then the near one**, for all that changes something, whether or not the far one has failed: the request
   may have reached it. And before the caller learns of the end.
-- **The near store answers only what needs no decision** (`Entry.plain_until`). Decisions go by the far store's tokens: flights
-  compare them, and near tokens mean nothing to others.
+- **The near store answers only what needs no decision** (`Entry.plain_until`), and answers it as the far store did: with the
+  far store's tokens, by which callers tell which loads they may share. Those of the near store are its own business.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Copies:
             entry = reading.entry
             # A reading of a kind of its own is no reading of the far store, but of what stands in for it during an outage.
             if entry is not MISSING and now < entry.plain_until and type(reading) is Reading:
-                await self.near.fill(lookup.key, _copy(entry, lease), lease)
+                await self.near.fill(lookup.key, _copy(entry, reading, lease), lease)
 
     async def end(self, reads: Reads) -> None:
         """Mark reads as over; what they have not filled is given back."""
@@ -154,15 +154,20 @@ class Tiered:
             return await self.far.read(lookups, count=count)
         readings = await self._near.read(lookups, count=count)
         now = self._copies.now()
-        open_ = [at for at, one in enumerate(lookups) if one.is_counted or not _is_answer(readings[at], now)]
-        if not open_:
-            return readings
-        asked = [lookups[at] for at in open_]
-        found = await (self._read_far(asked) if count else self.far.read(asked, count=False))
-        for at, reading in zip(open_, found, strict=True):
-            # Only the near store knows of hits that nobody but the plain hit path has seen.
-            read_at = readings[at].read_at
-            readings[at] = reading if read_at <= reading.read_at else reading._replace(read_at=read_at)
+        missed: list[int] = []
+        for at, (lookup, reading) in enumerate(zip(lookups, readings, strict=True)):
+            entry = reading.entry
+            if entry is MISSING or now >= entry.plain_until or lookup.is_counted:
+                missed.append(at)
+            else:
+                readings[at] = _as_read(entry, reading)
+        if missed:
+            asked = [lookups[at] for at in missed]
+            found = await (self._read_far(asked) if count else self.far.read(asked, count=False))
+            for at, reading in zip(missed, found, strict=True):
+                # Only the near store knows of hits that nobody but the plain hit path has seen.
+                read_at = readings[at].read_at
+                readings[at] = reading if read_at <= reading.read_at else reading._replace(read_at=read_at)
         return readings
 
     async def _read_far(self, lookups: list[Lookup]) -> list[Reading]:
@@ -244,19 +249,40 @@ class Tiered:
             await self._near.close()
 
 
-def _is_answer(reading: Reading, now: float) -> bool:
-    entry = reading.entry
-    return entry is not MISSING and now < entry.plain_until
+class _Origin:
+    """What the far store said of an entry that was copied.
+
+    Among the generations of the copy it takes the place of that of everything, and is alive as long as that is.
+    """
+
+    __slots__ = ("everything", "generations", "stamp")
+
+    def __init__(self, everything: Any, reading: Reading) -> None:
+        self.everything = everything
+        self.generations = reading.generations
+        self.stamp = reading.stamp
+
+    @property
+    def alive(self) -> bool:
+        return bool(self.everything.alive)
 
 
-def _copy(entry: Entry[Any], lease: Lease) -> Entry[Any]:
-    """Return an entry of the far store's as the near one keeps it: under its own tokens."""
+def _copy(entry: Entry[Any], reading: Reading, lease: Lease) -> Entry[Any]:
+    """Return an entry of the far store's as the near one keeps it."""
+    everything, *others = lease.reading.generations
     return Entry(
         entry.value,
         entry.loaded_at,
         entry.fresh_until,
         entry.expires_at,
         entry.cost,
-        lease.reading.generations,
+        (_Origin(everything, reading), *others),
         plain_until=entry.plain_until,
     )
+
+
+def _as_read(entry: Entry[Any], found: Reading) -> Reading:
+    """Return what the near store has found as the far store said it."""
+    origin: Any = entry.generations[0]
+    entry.generations = origin.generations
+    return Reading(entry, origin.generations, found.uses, found.read_at, origin.stamp)

@@ -105,7 +105,9 @@ class StoreContract:
             lease = await self.store.lease(self.lookup)
             await self.store.invalidate(**what)
             assert await self.value() is MISSING
-            assert not await self.store.fill(self.key, self.entry("old", generations=lease.reading.generations), lease)
+            # A store that is spread over several servers cannot compare all tokens in one step, and may take the entry in.
+            # What matters is that it never counts.
+            await self.store.fill(self.key, self.entry("old", generations=lease.reading.generations), lease)
             assert await self.value() is MISSING
 
     async def test_invalidating_something_else_changes_nothing(self) -> None:
@@ -114,6 +116,7 @@ class StoreContract:
         assert await self.value() == "Ada"
 
     async def test_an_invalidation_changes_the_tokens(self) -> None:
+        await self.load("Ada")  # tokens that nobody has needed so far need not be there
         (before,) = await self.store.read((self.lookup,))
         (same,) = await self.store.read((self.lookup,))
         await self.store.invalidate(names=[tag_generation("team:7")])
@@ -190,11 +193,12 @@ class StoreContract:
         await self.load("elsewhere", Lookup(Key(Keyspace("other", "", str), "user:9")))
         assert await self.store.names(self.space) == ["user:1"]
 
-    async def test_reads_are_counted_unless_told_otherwise(self) -> None:
+    async def test_reads_that_are_to_be_counted_are_counted_unless_told_otherwise(self) -> None:
         await self.load("Ada")
-        await self.store.read((self.lookup,))
-        await self.store.read((self.lookup,), count=False)
-        (reading,) = await self.store.read((self.lookup,))
+        counted = self.lookup._replace(is_counted=True)
+        await self.store.read((counted,))
+        await self.store.read((counted,), count=False)
+        (reading,) = await self.store.read((counted,))
         assert reading.uses == 1
 
     async def test_a_closed_store_is_empty_and_stays_so(self) -> None:
@@ -242,9 +246,21 @@ class SerializerContract:
                 data = serializer.dump(value)
             except TypeError:
                 continue  # refused when stored, which is allowed
+            assert type(data) is bytes
             found = serializer.load(data)
             assert found == value
             assert type(found) is type(value)
+
+    async def test_no_type_changes_however_deep(self) -> None:
+        """Rules 13 and 14."""
+        serializer = self.make_serializer()
+        for value in (*self.values, -0.0, math.nan, True, 1, "1", "\ud800", {1: "a"}, {None: "a"}, {(1,): "a"}):
+            nested = {"list": [value], "dict": {"key": value}}
+            try:
+                data = serializer.dump(nested)
+            except TypeError:
+                continue  # refused when stored, which is allowed
+            assert repr(serializer.load(data)) == repr(nested)
 
     async def test_garbage_is_refused_with_a_value_error(self) -> None:
         """Rule 44."""
@@ -255,3 +271,16 @@ class SerializerContract:
             except ValueError:
                 continue
             raise AssertionError(f"{data!r} was decoded")
+
+    async def test_damaged_bytes_raise_nothing_but_a_value_error(self) -> None:
+        """Rule 44."""
+        serializer = self.make_serializer()
+        data = serializer.dump({"a": ["text", 1, 2.5, None, True]})
+        cut = [data[:length] for length in range(len(data))]
+        flipped = [data[:at] + bytes((data[at] ^ bit,)) + data[at + 1 :] for at in range(len(data)) for bit in (1, 16, 128)]
+        for damaged in (*cut, *flipped):
+            try:
+                found = serializer.load(damaged)
+            except ValueError:
+                continue
+            assert damaged in flipped or found != {"a": ["text", 1, 2.5, None, True]}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
+from ..._runtime.runtime import drive
 from ...entry import Entry
 from ...errors import StoreError
-from ...protocols import Key, Keyspace, Lease, Lookup, Reading, Store
+from ...protocols import Glancing, Key, Keyspace, Lease, Lookup, Reading, Store
 from .journal import Note, Notes, deletions, invalidations
 from .outage import Outage, Renewing
 from .situation import Spell
@@ -70,6 +71,57 @@ class Guarded:
                 if self._situation.spell.stand_in is None:
                     return readings
         return [_Borrowed(*reading) for reading in await self._instead().read(lookups, count=count)]
+
+    def prepare(self, lookup: Lookup) -> Any:
+        """Return what it takes to look for a key; see `Glancing.prepare`."""
+        assert isinstance(self._far, Glancing)
+        return self._far.prepare(lookup)
+
+    def glance(self, prepared: Any) -> tuple[bool, Any]:
+        """Look for a key; see `Glancing.glance`."""
+        spell = self._situation.spell
+        if spell.stand_in is None:
+            try:
+                seen: tuple[bool, Any] = self._far.glance(prepared)  # type: ignore[attr-defined]
+            except StoreError as error:
+                self._failed(spell, error)
+                return False, _Borrowed(*drive(self._instead().read((prepared.lookup,)))[0])
+            if self._situation.is_suspect:
+                self._situation.succeeded(spell)
+            if self._situation.spell.stand_in is None:
+                return seen
+        return False, None
+
+    async def aglance(self, prepared: Any) -> tuple[bool, Any]:
+        """Do what `glance` does, for callers on event loops."""
+        spell = self._situation.spell
+        if spell.stand_in is None:
+            try:
+                seen: tuple[bool, Any] = await self._far.aglance(prepared)  # type: ignore[attr-defined]
+            except StoreError as error:
+                self._failed(spell, error)
+                return False, _Borrowed(*(await self._instead().read((prepared.lookup,)))[0])
+            if self._situation.is_suspect:
+                self._situation.succeeded(spell)
+            if self._situation.spell.stand_in is None:
+                return seen
+        return False, None
+
+    async def glance_many(self, prepared: Sequence[Any]) -> list[tuple[bool, Any]]:
+        """Look for several keys; see `Glancing.glance_many`."""
+        spell = self._situation.spell
+        if spell.stand_in is None:
+            try:
+                seen: list[tuple[bool, Any]] = await self._far.glance_many(prepared)  # type: ignore[attr-defined]
+            except StoreError as error:
+                self._failed(spell, error)
+                readings = await self._instead().read([one.lookup for one in prepared])
+                return [(False, _Borrowed(*reading)) for reading in readings]
+            if self._situation.is_suspect:
+                self._situation.succeeded(spell)
+            if self._situation.spell.stand_in is None:
+                return seen
+        return [(False, None)] * len(prepared)
 
     async def lease(self, lookup: Lookup, known: Reading | None = None, *, renew: bool = False, alone: bool = False) -> Lease:
         """Take a lease and look once more; see `Store.lease`. Whatever one store knew, another is not told."""

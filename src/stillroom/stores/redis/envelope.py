@@ -9,6 +9,7 @@ stamp                   8      when it was loaded, in microseconds, and 13 rando
 fresh until             8      seconds since 1970 on the server's clock; ``inf`` until invalidated
 grace                   4      how many seconds longer it is of use to somebody
 cost                    2      how many seconds the load took
+checksum                4      CRC-32 of the key, the header and the value, so that what was damaged on its way is not served
 retry at                8      optional, see `Entry`
 plain until             8      optional: ``fresh until`` unless given
 tokens                  8 n    of everything, of the namespace, of the function that the keyspace belongs to, then of the names
@@ -24,16 +25,30 @@ import math
 import random
 from struct import Struct
 from typing import Any, Final, NamedTuple
+from zlib import crc32
 
 from ..._engine.generations import shared_name
 from ...entry import Entry
 from ...protocols import Keyspace
 
-__all__ = ["Header", "names_of", "pack", "packed_names", "unpack"]
+__all__ = [
+    "FIXED",
+    "VERSION",
+    "Damaged",
+    "Header",
+    "checksum",
+    "closed",
+    "names_of",
+    "pack",
+    "packed_names",
+    "signed_part",
+    "unpack",
+]
 
 VERSION: Final = 1
 _IS_ERROR, _HAS_RETRY, _HAS_PLAIN, _NEVER_PLAIN = 1, 2, 4, 8
-_FIXED: Final = Struct("<BBHBQdfe")
+FIXED: Final = Struct("<BBHBQdfeI")
+CHECKSUM_AT: Final = FIXED.size - 4
 _DOUBLE: Final = Struct("<d")
 STAMP_AT: Final = 5
 """Where the stamp begins; ``swap.lua`` knows it too."""
@@ -87,8 +102,28 @@ class Header(NamedTuple):
         )
 
 
+class Damaged(ValueError):
+    """What was read is not what had been stored."""
+
+
+def checksum(key: bytes, data: bytes) -> int:
+    """Return the checksum of an entry, the one that stands in it left out."""
+    return crc32(data[FIXED.size :], crc32(data[:CHECKSUM_AT], crc32(key)))
+
+
+def closed(key: bytes, header: bytes, payload: bytes) -> bytes:
+    """Return an entry as it is stored: header and value, with their checksum."""
+    data = header + payload
+    return data[:CHECKSUM_AT] + checksum(key, data).to_bytes(4, "little") + data[FIXED.size :]
+
+
+def signed_part(key: bytes, header: bytes) -> bytes:
+    """Return what a signature covers besides the value: all but the checksum, which is made last."""
+    return key + header[:CHECKSUM_AT] + header[FIXED.size :]
+
+
 def pack(entry: Entry[Any], tokens: bytes, names: bytes, ahead: float) -> bytes:
-    """Return the header for an entry.
+    """Return the header for an entry, still without a checksum.
 
     Args:
         entry: the entry, its times on the clock of this process.
@@ -108,9 +143,9 @@ def pack(entry: Entry[Any], tokens: bytes, names: bytes, ahead: float) -> bytes:
     grace = 0.0 if entry.fresh_until == math.inf else min(entry.expires_at - entry.fresh_until, _HIGHEST_GRACE)
     micro = int((entry.loaded_at + ahead) * 1_000_000)
     stamp = (micro << _RANDOM_BITS | random.getrandbits(_RANDOM_BITS)) & 0xFFFFFFFFFFFFFFFF
-    size = _FIXED.size + len(optional) + len(tokens) + len(names)
+    size = FIXED.size + len(optional) + len(tokens) + len(names)
     cost = min(entry.cost, _HIGHEST_COST)
-    fixed = _FIXED.pack(VERSION, flags, size, len(tokens) // 8, stamp, entry.fresh_until + ahead, grace, cost)
+    fixed = FIXED.pack(VERSION, flags, size, len(tokens) // 8, stamp, entry.fresh_until + ahead, grace, cost, 0)
     return fixed + optional + tokens + names
 
 
@@ -119,11 +154,12 @@ def unpack(data: bytes) -> Header:
 
     Raises:
         ValueError: they begin with none, or with one of another version.
+        Damaged: they begin with one that makes no sense.
     """
-    if len(data) < _FIXED.size or data[0] != VERSION:
+    if len(data) < FIXED.size or data[0] != VERSION:
         raise ValueError("no entry of this version")
-    _, flags, size, count, stamp, fresh_until, grace, cost = _FIXED.unpack_from(data)
-    at, retry_at = _FIXED.size, 0.0
+    _, flags, size, count, stamp, fresh_until, grace, cost, _ = FIXED.unpack_from(data)
+    at, retry_at = FIXED.size, 0.0
     plain_until = -math.inf if flags & _NEVER_PLAIN else fresh_until
     if flags & _HAS_RETRY:
         retry_at, at = _double(data, at), at + 8
@@ -131,7 +167,7 @@ def unpack(data: bytes) -> Header:
         plain_until, at = _double(data, at), at + 8
     end = at + 8 * count
     if not end <= size <= len(data) or fresh_until != fresh_until or not grace >= 0:
-        raise ValueError("the header of an entry is damaged")
+        raise Damaged("the header of an entry is damaged")
     loaded_at = (stamp >> _RANDOM_BITS) / 1_000_000
     return Header(
         stamp,
@@ -150,7 +186,7 @@ def unpack(data: bytes) -> Header:
 
 def _double(data: bytes, at: int) -> float:
     if len(data) < at + 8:
-        raise ValueError("the header of an entry is damaged")
+        raise Damaged("the header of an entry is damaged")
     number: float = _DOUBLE.unpack_from(data, at)[0]
     return number
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ..._engine.generations import shared_name
 from ...entry import MISSING
 from ...protocols import Keyspace, Lookup, Reading
-from .envelope import Header, names_of, packed_names, unpack
+from .envelope import CHECKSUM_AT, FIXED, Damaged, Header, checksum, names_of, packed_names, signed_part, unpack
 from .layout import RedisKey
 from .shared import Shared
 
@@ -52,10 +52,16 @@ class Found(NamedTuple):
 
 
 class Finder:
-    """Makes readings of replies."""
+    """Makes readings of replies.
 
-    def __init__(self, shared: Shared) -> None:
+    Args:
+        shared: what both colours share.
+        on_damage: is told the key of an entry that did not arrive as it was stored.
+    """
+
+    def __init__(self, shared: Shared, on_damage: Callable[[RedisKey], None]) -> None:
         self._shared = shared
+        self._on_damage = on_damage
         self._now = shared.times.now
         self._generations: dict[tuple[str, str | None, tuple[str, ...]], tuple[tuple[RedisKey, ...], bytes]] = {}
 
@@ -90,6 +96,12 @@ class Finder:
         except ValueError:
             return ()
 
+    def unreadable(self, lookup: Lookup, error: Exception) -> None:
+        """Say that an entry cannot be read."""
+        if isinstance(error, Damaged):
+            self._on_damage(self._shared.layout.entry(lookup.key))
+        self._shared.on_unreadable(lookup.key.text, error)
+
     def header(self, data: bytes | None) -> Header | None:
         """Return the header of stored bytes; ``None`` if there is none that this version can read."""
         if not data:
@@ -104,12 +116,12 @@ class Finder:
         header = self.header(data)
         if data is None or header is None:
             if data is not None:
-                self._shared.on_unreadable(lookup.key.text, ValueError("it is no entry of this version"))
+                self.unreadable(lookup, ValueError("it is no entry of this version"))
             return None
         try:
             names = names_of(lookup.key.space, header.names)
         except ValueError as error:
-            self._shared.on_unreadable(lookup.key.text, error)
+            self.unreadable(lookup, error)
             return None
         owner = names[0] if names and names[0].startswith("f:") else None
         if lookup.owner is not None and owner not in (None, shared_name(lookup.owner)):
@@ -156,7 +168,7 @@ class Finder:
         try:
             value = self.value(lookup, key, header, data)
         except Exception as error:  # whatever a serializer may raise: what cannot be read is not there
-            self._shared.on_unreadable(lookup.key.text, error)
+            self.unreadable(lookup, error)
             return Reading(MISSING, tuple(tokens))
         return Reading(header.entry(value, ahead), tuple(tokens), uses, 0.0, header.stamp)
 
@@ -192,8 +204,10 @@ class Finder:
         Raises:
             Exception: it cannot be read.
         """
+        if checksum(key.name, data) != int.from_bytes(data[CHECKSUM_AT : FIXED.size], "little"):
+            raise Damaged("its checksum does not hold")
         payload = data[header.size :]
         if self._shared.signer is not None:
-            payload = self._shared.signer.open(payload, key.name + data[: header.size])
+            payload = self._shared.signer.open(payload, signed_part(key.name, data[: header.size]))
         load: Callable[[bytes], Any] = (lookup.serializer or self._shared.serializer).load
         return load(payload)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from ...errors import StoreError
 from .client import Node
 from .layout import RedisKey
+
+if TYPE_CHECKING:
+    from asyncio import Future
+
+    from .finding import Asked
 
 __all__ = ["Batch", "Links", "Outcome", "failed"]
 
@@ -50,6 +55,19 @@ class Links(Protocol):
 
     async def values(self, node: Node, keys: Sequence[RedisKey]) -> Outcome:
         """Return the values of some keys of one node, which one command may name together."""
+        ...
+
+    def ask(self, node: Node, command: bytes) -> Any:
+        """Return the reply to one command that only reads, or why there is none; for blocking callers only."""
+        ...
+
+    def ask_soon(self, node: Node, asked: Asked) -> Future[Any] | None:
+        """Read an entry and its generations, together with all that is read in this turn; for callers on event loops only.
+
+        Returns:
+            What will have the entry, the tokens, and the tokens one after the other (``None`` if one is missing), or why there
+            are none; ``None`` if there is no connection yet.
+        """
         ...
 
     async def pause(self, length: float) -> None:

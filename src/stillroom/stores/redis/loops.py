@@ -11,12 +11,13 @@ import math
 import time
 import weakref
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, TypeAlias
 
 from ..._runtime.forks import on_fork
 from ...errors import StoreError
 from .client import NOT_YET, Node, Target, connect_async, new_reader, pack
+from .finding import Asked
 from .layout import RedisKey
 from .links import Batch, Outcome, failed
 from .times import RESAMPLE_AFTER, ServerTimes
@@ -33,17 +34,30 @@ class _Gathered:
     Attributes:
         indexes: where the value of each key will stand in the reply.
         asks: who wants which of them.
+        groups: who wants an entry together with the same generations: these, where they stand, and who wants which entry.
     """
 
-    __slots__ = ("asks", "bulks", "indexes")
+    __slots__ = ("asks", "groups", "indexes")
 
     def __init__(self) -> None:
         self.indexes: dict[bytes, int] = {}
-        self.asks: list[tuple[asyncio.Future[Outcome], list[int]]] = []
+        self.asks: list[tuple[asyncio.Future[Any], list[int]]] = []
+        self.groups: dict[int, tuple[tuple[RedisKey, ...], list[int], list[tuple[asyncio.Future[Any], int]]]] = {}
 
-    def add(self, future: asyncio.Future[Outcome], keys: Sequence[RedisKey]) -> None:
+    def add(self, future: asyncio.Future[Any], keys: Sequence[RedisKey]) -> None:
         indexes = self.indexes
         self.asks.append((future, [indexes.setdefault(key.bulk, len(indexes)) for key in keys]))
+
+    def look(self, future: asyncio.Future[Any], asked: Asked) -> None:
+        indexes, group = self.indexes, self.groups.get(id(asked.generations))
+        if group is None:
+            places = [indexes.setdefault(key.bulk, len(indexes)) for key in asked.generations]
+            group = self.groups[id(asked.generations)] = (asked.generations, places, [])
+        bulk = asked.entry.bulk
+        at = indexes.get(bulk)
+        if at is None:
+            at = indexes[bulk] = len(indexes)
+        group[2].append((future, at))
 
     def command(self) -> bytes:
         return b"*%d\r\n$4\r\nMGET\r\n%b" % (len(self.indexes) + 1, b"".join(self.indexes))
@@ -54,7 +68,9 @@ class _Gathered:
     def set_result(self, outcome: Outcome) -> None:
         """Give everybody what they asked for."""
         if isinstance(outcome, StoreError) or not isinstance(outcome[0], list):
-            for future, _ in self.asks:
+            everybody = [future for future, _ in self.asks]
+            everybody += [future for _, _, looks in self.groups.values() for future, _ in looks]
+            for future in everybody:
                 if not future.done():
                     future.set_result(outcome)  # with an error of the server's in it
             return
@@ -62,6 +78,12 @@ class _Gathered:
         for future, indexes in self.asks:
             if not future.done():
                 future.set_result([values[index] for index in indexes])
+        for _, places, looks in self.groups.values():
+            tokens = [values[place] for place in places]
+            joined = None if None in tokens else b"".join(tokens)
+            for future, at in looks:
+                if not future.done():
+                    future.set_result((values[at], tokens, joined))
 
 
 class _Stream(asyncio.Protocol):
@@ -94,15 +116,22 @@ class _Stream(asyncio.Protocol):
         if self._watch is None:
             self._watch = self._loop.call_at(now + self._timeout, self._look)
 
-    def gather(self, keys: Sequence[RedisKey]) -> asyncio.Future[Outcome]:
+    def gather(self, keys: Sequence[RedisKey]) -> asyncio.Future[Any]:
         """Read keys together with whatever else is read in this turn of the loop."""
-        gathered = self._gathered
-        if gathered is None:
-            gathered = self._gathered = _Gathered()
-            self._loop.call_soon(self._send_gathered)
-        future: asyncio.Future[Outcome] = self._loop.create_future()
-        gathered.add(future, keys)
+        future: asyncio.Future[Any] = self._loop.create_future()
+        (self._gathered or self._begin()).add(future, keys)
         return future
+
+    def look(self, asked: Asked) -> asyncio.Future[Any]:
+        """Read an entry and its generations in the same way."""
+        future: asyncio.Future[Any] = self._loop.create_future()
+        (self._gathered or self._begin()).look(future, asked)
+        return future
+
+    def _begin(self) -> _Gathered:
+        gathered = self._gathered = _Gathered()
+        self._loop.call_soon(self._send_gathered)
+        return gathered
 
     def _send_gathered(self) -> None:
         gathered, self._gathered = self._gathered, None
@@ -270,6 +299,7 @@ class LoopLinks:
         self.timeout = timeout
         self._times = times
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _OfLoop] = weakref.WeakKeyDictionary()
+        self._last: tuple[Callable[[], asyncio.AbstractEventLoop | None], _OfLoop | None] = (_none, None)
         self._is_closed = False
         on_fork(self)
 
@@ -284,7 +314,17 @@ class LoopLinks:
             if isinstance(opened, StoreError):
                 return opened
             stream = opened
-        return await stream.gather(keys)
+        outcome: Outcome = await stream.gather(keys)
+        return outcome
+
+    def ask(self, node: Node, command: bytes) -> Any:
+        """Nothing: callers on event loops do not block."""
+        raise NotImplementedError
+
+    def ask_soon(self, node: Node, asked: Asked) -> asyncio.Future[Any] | None:
+        """Read an entry and its generations together with all that is read in this turn; see `Links.ask_soon`."""
+        stream = self._here().stream(node)
+        return None if stream is None else stream.look(asked)
 
     async def exchange(self, batches: Sequence[Batch], until: float) -> list[Outcome]:
         links, loop = self._here(), asyncio.get_running_loop()
@@ -316,10 +356,14 @@ class LoopLinks:
 
     def _here(self) -> _OfLoop:
         loop = asyncio.get_running_loop()
+        known, links = self._last
+        if known() is loop and links is not None:
+            return links
         links = self._loops.get(loop)
         if links is None:
             links = self._loops[loop] = _OfLoop(self._target, self.timeout, self._times)
             links.is_closed = self._is_closed
+        self._last = (weakref.ref(loop), links)
         return links
 
     def before_fork(self) -> None:
@@ -332,6 +376,11 @@ class LoopLinks:
         """Leave the parent's connections alone: no loop of the parent runs in the child."""
         _inherited.append(self._loops)
         self._loops = weakref.WeakKeyDictionary()
+        self._last = (_none, None)
+
+
+def _none() -> None:
+    """Stand for a loop that is gone."""
 
 
 _inherited: list[object] = []

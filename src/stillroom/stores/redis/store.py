@@ -12,23 +12,23 @@ A hit takes one round trip, a miss three (look, take the lease, fill), an invali
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from hashlib import blake2b
 from typing import Any, Final
 
-from ...entry import MISSING, Entry
-from ...errors import StillroomError, StoreError, UncacheableValue
+from ...entry import Entry
+from ...errors import UncacheableValue
 from ...protocols import Key, Keyspace, Lease, Lookup, Reading
-from .envelope import pack as pack_header
-from .finding import Asked, Finder
-from .layout import RedisKey
-from .scripts import DROP, FILL, LEASE, PROLONG, SWAP, USE
+from .finding import Asked
+from .glance import Glance, Prepared, Seen
+from .looking import Looker
+from .scripts import DROP, FILL, LEASE, PROLONG, USE
 from .search import Search
 from .shared import Shared
 from .tokens import making
 from .wire import Wire, command, run_script
+from .writing import Writer
 
 __all__ = ["RedisLease", "RedisStore"]
 
@@ -73,8 +73,27 @@ class RedisStore:
         self._wire = wire
         self._shared = shared
         self.layout = shared.layout
-        self._finder = Finder(shared)
+        self._looker = Looker(wire, shared)
+        self._finder = self._looker.finder
+        self._writer = Writer(self._looker, wire, shared)
+        self._glance = Glance(wire, self._finder, shared)
         self._search = Search(wire, self._finder, shared)
+
+    def prepare(self, lookup: Lookup) -> Prepared:
+        """Return what it takes to look for a key; see `Glancing.prepare`."""
+        return self._glance.prepare(lookup)
+
+    def glance(self, prepared: Prepared) -> Seen:
+        """Look for a key; see `Glancing.glance`."""
+        return self._glance.look(prepared)
+
+    def aglance(self, prepared: Prepared) -> Coroutine[Any, Any, Seen]:
+        """Look for a key; see `Glancing.aglance`."""
+        return self._glance.look_async(prepared)
+
+    def glance_many(self, prepared: Sequence[Prepared]) -> Coroutine[Any, Any, list[Seen]]:
+        """Look for several keys; see `Glancing.glance_many`."""
+        return self._glance.look_for_many(prepared)
 
     async def read(self, lookups: Sequence[Lookup], *, count: bool = True) -> list[Reading]:
         """Return what is known of each key; see `Store.read`."""
@@ -82,8 +101,8 @@ class RedisStore:
             lookup = lookups[0]
             asked = self._finder.asked(lookup)
             data, *tokens = await self._wire.values((asked.entry, *asked.generations))
-            reading = self._finder.reading(lookup, asked, data, tokens, self._ahead(asked.entry))
-            return [reading if reading is not None else await self._look_again(lookup, asked, data, tokens)]
+            reading = self._finder.reading(lookup, asked, data, tokens, self._looker.ahead(asked.entry))
+            return [reading if reading is not None else await self._looker.look_again(lookup, asked, data, tokens)]
         return await self._read_many(lookups, count)
 
     async def _read_many(self, lookups: Sequence[Lookup], count: bool) -> list[Reading]:
@@ -102,17 +121,9 @@ class RedisStore:
         readings: list[Reading] = []
         for at, (lookup, one) in enumerate(zip(lookups, asked, strict=True)):
             data, tokens = values[one.entry.name], [values[key.name] for key in one.generations]
-            reading = self._finder.reading(lookup, one, data, tokens, self._ahead(one.entry), uses[at])
-            readings.append(reading if reading is not None else await self._look_again(lookup, one, data, tokens))
+            reading = self._finder.reading(lookup, one, data, tokens, self._looker.ahead(one.entry), uses[at])
+            readings.append(reading if reading is not None else await self._looker.look_again(lookup, one, data, tokens))
         return readings
-
-    async def _look_again(self, lookup: Lookup, asked: Asked, data: bytes | None, tokens: list[bytes | None]) -> Reading:
-        """Read the tokens of an entry that carries other generations than the caller goes by."""
-        found = self._finder.found(lookup, data)
-        if found is None:
-            return Reading(MISSING, tuple(tokens))
-        own = await self._wire.values(self._finder.keys(lookup.key.space, found.generations))
-        return self._finder.elsewhere(lookup, asked, found, tokens, own, self._ahead(asked.entry))
 
     async def lease(
         self, lookup: Lookup, known: Reading | None = None, *, renew: bool = False, alone: bool = False
@@ -130,7 +141,7 @@ class RedisStore:
         (is_granted, data), *replies = await self._wire.run([first, *asking])
         read = dict(zip([key.name for key in unknown], replies[1::2] if seen else replies, strict=True))
         known_now = [read.get(key.name, seen[at] if seen else None) for at, key in enumerate(asked.generations)]
-        tokens = await self._made(asked.generations, known_now)
+        tokens = await self._looker.made(asked.generations, known_now)
         if is_granted:
             prolong = run_script(PROLONG, keys[1:], token, self._shared.lease, by=asked.entry)
             self._shared.renewal.add(token, prolong)
@@ -145,20 +156,9 @@ class RedisStore:
         """Return what is there, seen from within a lease: if it does not fit the tokens, these may be out of date."""
         header = self._finder.header(data)
         if header is not None and header.names == asked.names and header.tokens != b"".join(tokens):
-            tokens = await self._made(asked.generations, await self._wire.values(asked.generations))
-        reading = self._finder.reading(lookup, asked, data, tokens, self._ahead(asked.entry))
-        return reading if reading is not None else await self._look_again(lookup, asked, data, list(tokens))
-
-    async def _made(self, keys: Sequence[RedisKey], tokens: Sequence[bytes | None]) -> list[bytes]:
-        """Return tokens with those made that there are none of."""
-        missing = [key for key, token in zip(keys, tokens, strict=True) if token is None]
-        made: dict[bytes, bytes] = {}
-        if missing:
-            replies = await self._wire.run([one for key in missing for one in making(key)])
-            made = dict(zip([key.name for key in missing], replies[1::2], strict=True))
-            if None in made.values():
-                raise StoreError("the server does not keep what it is given", store=self.name, operation="lease")
-        return [made[key.name] if token is None else token for key, token in zip(keys, tokens, strict=True)]
+            tokens = await self._looker.made(asked.generations, await self._wire.values(asked.generations))
+        reading = self._finder.reading(lookup, asked, data, tokens, self._looker.ahead(asked.entry))
+        return reading if reading is not None else await self._looker.look_again(lookup, asked, data, list(tokens))
 
     async def fill(self, key: Key, entry: Entry[Any], lease: Lease) -> bool:
         """Store what was loaded under a lease, and give the lease back; see `Store.fill`."""
@@ -166,15 +166,15 @@ class RedisStore:
         self._shared.renewal.discard(lease.token)
         tokens = lease.reading.generations
         try:
-            data = self._packed(lease.lookup, lease.asked, entry, tokens)
+            data = self._writer.packed(lease.lookup, lease.asked, entry, tokens)
         except UncacheableValue:
             await self.release(key, lease)
             raise
-        life = self._life(entry)
+        life = self._writer.life(entry)
         if life is None:
             await self.release(key, lease)
             return False
-        fill = run_script(FILL, self._keys(lease.asked.entry), lease.token, data, life, by=lease.asked.entry)
+        fill = run_script(FILL, self._writer.keys(lease.asked.entry), lease.token, data, life, by=lease.asked.entry)
         stood, *_ = await self._wire.run([fill, *self._shared.lives.prolonging(lease.asked.generations, tokens, life)])  # type: ignore[arg-type]
         return bool(stood)
 
@@ -184,48 +184,11 @@ class RedisStore:
         self._shared.renewal.discard(lease.token)
         if lease.is_granted:
             entry = lease.asked.entry
-            await self._wire.run([run_script(FILL, self._keys(entry), lease.token, b"", 0, by=entry)])
+            await self._wire.run([run_script(FILL, self._writer.keys(entry), lease.token, b"", 0, by=entry)])
 
     async def write(self, lookup: Lookup, entry: Entry[Any], *, if_absent: bool = False) -> bool:
         """Store a value given by a user; see `Store.write`."""
-        asked = self._finder.asked(lookup)
-        if if_absent:
-            return await self._add(lookup, asked, entry)
-        tokens = await self._made(asked.generations, await self._wire.values(asked.generations))
-        return await self._swap(lookup, asked, entry, tokens, b"any")
-
-    async def _add(self, lookup: Lookup, asked: Asked, entry: Entry[Any]) -> bool:
-        for _ in range(_TRIES):
-            data, reading = await self._state(lookup, asked)
-            if self._is_fresh(reading):
-                return False
-            tokens = await self._made(asked.generations, reading.generations)  # type: ignore[arg-type]
-            if await self._swap(lookup, asked, entry, tokens, _seen(data)):
-                return True
-        raise self._contended("add")
-
-    async def _state(self, lookup: Lookup, asked: Asked) -> tuple[bytes | None, Reading]:
-        """Return an entry as it is stored, and what is known of it."""
-        data, *tokens = await self._wire.values((asked.entry, *asked.generations))
-        reading = self._finder.reading(lookup, asked, data, tokens, self._ahead(asked.entry))
-        return data, reading if reading is not None else await self._look_again(lookup, asked, data, tokens)
-
-    async def _swap(
-        self, lookup: Lookup, asked: Asked, entry: Entry[Any], tokens: Sequence[bytes], seen: bytes, names: bytes | None = None
-    ) -> bool:
-        data = self._packed(lookup, asked, entry, tokens, names)
-        life = self._life(entry)
-        if life is None:
-            data = b""  # over already: what it would replace is out of date all the same
-        node = self._wire.topology.node_of(asked.entry.slot)
-        late = self._shared.times.later(node, self._wire.patience)
-        swap = run_script(SWAP, self._keys(asked.entry), seen, data, life or 0, late, by=asked.entry)
-        keys = asked.generations
-        prolonging = self._shared.lives.prolonging(keys, tokens, life or 0) if life is not None and names is None else []
-        stood, *_ = await self._wire.run([swap, *prolonging], is_repeatable=seen == b"any")
-        if stood < 0:
-            raise StoreError("the command arrived too late to count", store=self.name, operation="write")
-        return bool(stood)
+        return await self._writer.write(lookup, entry, if_absent=if_absent)
 
     async def delete(self, keys: Iterable[Key]) -> int:
         """Remove entries and void the leases on their keys; see `Store.delete`."""
@@ -233,7 +196,7 @@ class RedisStore:
         asked = [self._finder.asked(Lookup(key, () if key.space.function is None else (key.space.function,))) for key in wanted]
         if not asked:
             return 0
-        drops = [run_script(DROP, self._keys(one.entry), by=one.entry) for one in asked]
+        drops = [run_script(DROP, self._writer.keys(one.entry), by=one.entry) for one in asked]
         generations = list({key.name: key for one in asked for key in one.generations}.values())
         reads = [command(key, b"GET", key.name) for key in generations]
         replies = await self._wire.run([*drops, *reads])
@@ -254,56 +217,11 @@ class RedisStore:
 
     async def increment(self, lookup: Lookup, amount: int, initial: Entry[Any]) -> int:
         """Add to the fresh ``int`` stored under a key; see `Store.increment`."""
-        asked = self._finder.asked(lookup)
-        for _ in range(_TRIES):
-            data, reading = await self._state(lookup, asked)
-            entry, names = initial, None
-            tokens: Sequence[Any] = reading.generations
-            if self._is_fresh(reading):
-                assert reading.entry is not MISSING
-                if type(reading.entry.value) is not int:
-                    raise TypeError(f"what is stored under {lookup.key.text!r} is not an int")
-                entry = reading.entry
-                entry.value, entry.loaded_at = entry.value + amount, self._shared.times.now()
-                entry.plain_until = entry.fresh_until
-                tokens, names = self._own_tokens(data)
-            else:
-                tokens = await self._made(asked.generations, tokens)
-            if await self._swap(lookup, asked, entry, tokens, _seen(data), names):
-                value: int = entry.value
-                return value
-        raise self._contended("increment")
+        return await self._writer.increment(lookup, amount, initial)
 
     async def touch(self, key: Key, fresh_until: float, expires_at: float) -> bool:
         """Give a fresh entry new times; see `Store.touch`."""
-        lookup = Lookup(key, () if key.space.function is None else (key.space.function,))
-        asked = self._finder.asked(lookup)
-        for _ in range(_TRIES):
-            data, reading = await self._state(lookup, asked)
-            if not self._is_fresh(reading):
-                return False
-            header = self._finder.header(data)
-            assert data is not None and header is not None and reading.entry is not MISSING  # noqa: PT018
-            entry = reading.entry
-            was_plain = header.plain_until == header.fresh_until
-            entry.plain_until = fresh_until if was_plain else -math.inf
-            entry.fresh_until, entry.expires_at = fresh_until, expires_at
-            tokens, names = self._own_tokens(data)
-            if await self._swap(lookup, asked, entry, tokens, _seen(data), names):
-                await self._prolong(key.space, header.tokens, names, entry)
-                return True
-        raise self._contended("touch")
-
-    async def _prolong(self, space: Keyspace, tokens: bytes, names: bytes, entry: Entry[Any]) -> None:
-        life = self._life(entry)
-        if life is None:
-            return
-        found = self._finder.names(space, names)
-        keys = self._finder.keys(space, found)
-        each = [tokens[at : at + 8] for at in range(0, len(tokens), 8)]
-        commands = self._shared.lives.prolonging(keys, each, life)
-        if commands:
-            await self._wire.run(commands)
+        return await self._writer.touch(key, fresh_until, expires_at)
 
     async def ping(self) -> None:
         """Return if all servers answer.
@@ -318,59 +236,9 @@ class RedisStore:
         self._shared.renewal.close()
         await self._wire.close()
 
-    # What these are made of
-
-    def _ahead(self, key: RedisKey) -> float:
-        return self._shared.times.ahead(self._wire.topology.node_of(key.slot))
-
-    def _keys(self, entry: RedisKey) -> tuple[bytes, bytes, bytes]:
-        return entry.name, self.layout.lease(entry), self.layout.uses(entry)
-
-    def _life(self, entry: Entry[Any]) -> int | None:
-        """Return for how many milliseconds an entry is to be kept, zero for ever; ``None`` if it is over already."""
-        left = entry.expires_at - self._shared.times.now()
-        if left <= 0:
-            return None
-        return 0 if left > _ENDLESS else max(1, math.ceil(left * 1000))
-
-    def _is_fresh(self, reading: Reading) -> bool:
-        entry = reading.entry
-        return entry is not MISSING and not entry.is_error and self._shared.times.now() < entry.fresh_until
-
-    def _packed(
-        self, lookup: Lookup, asked: Asked, entry: Entry[Any], tokens: Sequence[Any], names: bytes | None = None
-    ) -> bytes:
-        """Return an entry as it is stored.
-
-        Raises:
-            UncacheableValue: its value cannot be.
-        """
-        try:
-            payload = (lookup.serializer or self._shared.serializer).dump(entry.value)
-        except StillroomError:
-            raise
-        except Exception as error:  # whatever a serializer of the user's may raise
-            raise UncacheableValue(
-                f"the serializer refused a {type(entry.value).__qualname__}: {error}", type=type(entry.value)
-            ) from error
-        kept = asked.names if names is None else names
-        header = pack_header(entry, b"".join(tokens), kept, self._ahead(asked.entry))
-        if self._shared.signer is not None:
-            payload = self._shared.signer.seal(payload, asked.entry.name + header)
-        return header + payload
-
-    def _own_tokens(self, data: bytes | None) -> tuple[list[bytes], bytes]:
-        """Return the tokens that a stored entry carries, and the names it keeps of them."""
-        header = self._finder.header(data)
-        assert header is not None
-        return [header.tokens], header.names
-
-    def _contended(self, operation: str) -> StoreError:
-        return StoreError(f"others change the key all the time; {_TRIES} attempts failed", store=self.name, operation=operation)
-
-
-def _seen(data: bytes | None) -> bytes:
-    return b"none" if data is None else data[5:13]
+    def forget(self, lease: RedisLease) -> None:
+        """Keep a lease alive no longer; it ends by itself."""
+        self._shared.renewal.discard(lease.token)
 
 
 def _digest(tokens: Sequence[bytes | None]) -> bytes:

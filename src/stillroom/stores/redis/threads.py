@@ -15,6 +15,7 @@ from typing import Any
 from ..._runtime.forks import on_fork
 from ...errors import StoreError
 from .client import NOT_YET, Node, Target, connect, new_reader, pack
+from .finding import Asked
 from .layout import RedisKey
 from .links import Batch, Outcome, failed
 from .times import RESAMPLE_AFTER, ServerTimes
@@ -48,6 +49,21 @@ class _Link:
 
     def send(self, data: bytes) -> None:
         self._socket.sendall(data)
+
+    def ask(self, command: bytes) -> Any:
+        """Send one command and return its reply, or raise an error that leaves the connection unusable."""
+        self._socket.sendall(command)
+        size = self._socket.recv_into(self._buffer)
+        if not size:
+            raise ConnectionResetError("the server has closed the connection")
+        reader = self._reader
+        reader.feed(self._buffer, 0, size)
+        reply = reader.gets()
+        if reply is NOT_YET:
+            (reply,) = self.receive(1, time.monotonic() + self._timeout)
+        elif reader.has_data():
+            raise ValueError("it sent more replies than were asked for")
+        return reply
 
     def receive(self, count: int, until: float) -> list[Any]:
         """Return the next replies, or raise ``OSError`` when they are not there in time."""
@@ -96,8 +112,35 @@ class ThreadLinks:
 
     async def values(self, node: Node, keys: Sequence[RedisKey]) -> Outcome:
         data = b"*%d\r\n$4\r\nMGET\r\n%b" % (len(keys) + 1, b"".join([key.bulk for key in keys]))
-        outcome = self._one(Batch(node, data, 1), self.deadline())
-        return outcome[0] if type(outcome) is list and type(outcome[0]) is list else outcome
+        outcome = self.ask(node, data)
+        return outcome if isinstance(outcome, (list, StoreError)) else [outcome]
+
+    def ask(self, node: Node, command: bytes) -> Any:
+        """Return the reply to one command that only reads, or why there is none."""
+        idle = self._idle[node]
+        try:
+            link = idle.pop()
+        except IndexError:
+            link = None
+        if link is not None:
+            if time.monotonic() - link.asked_at < RESAMPLE_AFTER:
+                try:
+                    reply = link.ask(command)
+                except Exception as error:
+                    link.close()
+                    if not isinstance(error, OSError) or isinstance(error, TimeoutError):
+                        return failed(node, error)
+                    self.forget(node)  # one that has been idle may have been closed long ago, and so may the others
+                else:
+                    idle.append(link)
+                    return reply
+            else:
+                idle.append(link)
+        outcome = self._one(Batch(node, command, 1), self.deadline())
+        return outcome[0] if isinstance(outcome, list) else outcome
+
+    def ask_soon(self, node: Node, asked: Asked) -> None:
+        """Nothing: blocking callers do not wait for each other."""
 
     async def exchange(self, batches: Sequence[Batch], until: float) -> list[Outcome]:
         """Send each node its commands, then read the replies of all."""

@@ -76,11 +76,12 @@ class Wire:
         topology: knows which node has which keys; both colours share it.
 
     Attributes:
+        links: the connections.
         patience: for how many seconds an operation waits.
     """
 
     def __init__(self, links: Links, topology: Topology) -> None:
-        self._links = links
+        self.links = links
         self.topology = topology
         self.patience = links.timeout
 
@@ -93,7 +94,7 @@ class Wire:
         topology = self.topology
         node = topology.only_node
         if node is not None:
-            outcome = await self._links.values(node, keys)
+            outcome = await self.links.values(node, keys)
             if isinstance(outcome, StoreError):
                 self.topology.suspect(node)
                 raise outcome
@@ -111,7 +112,7 @@ class Wire:
         Raises:
             StoreError: a node could not be reached, or refused a command.
         """
-        until = self._links.deadline()
+        until = self.links.deadline()
         await self._ready(until)
         replies: list[Any] = [None] * len(commands)
         errands = [_Errand(index, one) for index, one in enumerate(commands)]
@@ -120,7 +121,7 @@ class Wire:
             if not errands:
                 return replies
             if turn:
-                await self._links.pause(0.01 * turn)
+                await self.links.pause(0.01 * turn)
         raise StoreError("the cluster sends commands from node to node", store="redis", operation="run")
 
     async def _round(self, errands: list[_Errand], replies: list[Any], is_repeatable: bool, until: float) -> list[_Errand]:
@@ -131,7 +132,7 @@ class Wire:
         batches = [_batch(node, given, is_repeatable) for node, given in homes.items()]
         again: list[_Errand] = []
         failure: StoreError | None = None
-        for (node, given), outcome in zip(homes.items(), await self._links.exchange(batches, until), strict=True):
+        for (node, given), outcome in zip(homes.items(), await self.links.exchange(batches, until), strict=True):
             if isinstance(outcome, StoreError):
                 self.topology.suspect(node)
                 failure = failure or outcome
@@ -167,7 +168,7 @@ class Wire:
 
     async def _ready(self, until: float) -> None:
         if not self.topology.is_known:
-            await self.topology.learn(self._links, until)
+            await self.topology.learn(self.links, until)
 
     async def on_all(self, commands: Sequence[bytes]) -> dict[Node, list[Any]]:
         """Run commands on every primary.
@@ -175,12 +176,12 @@ class Wire:
         Raises:
             StoreError: one of them could not be reached, or refused.
         """
-        until = self._links.deadline()
+        until = self.links.deadline()
         await self._ready(until)
         nodes = self.topology.primaries()
         batches = [Batch(node, b"".join(commands), len(commands)) for node in nodes]
         found: dict[Node, list[Any]] = {}
-        for node, outcome in zip(nodes, await self._links.exchange(batches, until), strict=True):
+        for node, outcome in zip(nodes, await self.links.exchange(batches, until), strict=True):
             if isinstance(outcome, StoreError):
                 self.topology.suspect(node)
                 raise outcome
@@ -193,7 +194,7 @@ class Wire:
 
     async def nodes(self) -> list[Node]:
         """Return all nodes that have keys."""
-        await self._ready(self._links.deadline())
+        await self._ready(self.links.deadline())
         return self.topology.primaries()
 
     async def ping(self) -> None:
@@ -213,7 +214,7 @@ class Wire:
         Raises:
             StoreError: it could not be reached, or refused.
         """
-        (outcome,) = await self._links.exchange([Batch(node, data, 1)], self._links.deadline())
+        (outcome,) = await self.links.exchange([Batch(node, data, 1)], self.links.deadline())
         if isinstance(outcome, StoreError):
             self.topology.suspect(node)
             raise outcome
@@ -223,7 +224,7 @@ class Wire:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._links.close()
+        await self.links.close()
 
 
 def run_script(script: Script, keys: Sequence[bytes], *args: bytes | int, by: RedisKey) -> Command:

@@ -1,0 +1,162 @@
+"""The shortest way to a hit: what the plain hit path is for memory, for entries on a server.
+
+What is sent for a key is put together once and remembered. If the reply holds an entry that needs no decision and carries just
+the tokens that came with it, its value is the answer, without a reading, an entry or an engine in between. Whatever else the
+reply holds goes the general way, which then need not ask again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from ...errors import StoreError
+from ...protocols import Lookup, Reading
+from .envelope import FIXED, VERSION, Damaged, checksum, signed_part
+from .finding import Asked, Finder
+from .shared import Shared
+from .wire import Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Glance", "Prepared", "Seen"]
+
+Seen: TypeAlias = "tuple[bool, Any]"
+"""Whether it was a plain hit; its value, or else what is known of the key, ``None`` if that takes another look."""
+_AFTER: Final = FIXED.size
+
+
+class Prepared:
+    """What it takes to look for one key.
+
+    Attributes:
+        lookup: the key, and who asks.
+        asked: the keys of entry and generations.
+        command: the command that reads all of them.
+        load: makes the value of its bytes.
+    """
+
+    __slots__ = ("asked", "command", "load", "lookup")
+
+    def __init__(self, lookup: Lookup, asked: Asked, load: Callable[[bytes], Any]) -> None:
+        self.lookup = lookup
+        self.asked = asked
+        self.load = load
+        bulks = b"".join([key.bulk for key in asked.generations])
+        self.command = b"*%d\r\n$4\r\nMGET\r\n%b%b" % (len(asked.generations) + 2, asked.entry.bulk, bulks)
+
+
+class Glance:
+    """Looks for single keys on a server that has them all.
+
+    Args:
+        wire: brings commands to the server.
+        finder: makes readings of replies.
+        shared: what both colours share.
+    """
+
+    def __init__(self, wire: Wire, finder: Finder, shared: Shared) -> None:
+        self._wire = wire
+        self._finder = finder
+        self._shared = shared
+        self._now = shared.times.now
+        self._ahead = shared.times.ahead
+        self._signer = shared.signer
+
+    def prepare(self, lookup: Lookup) -> Prepared:
+        """Return what it takes to look for a key.
+
+        Raises:
+            UncacheableArgument: the key holds something that means nothing to other processes.
+        """
+        return Prepared(lookup, self._finder.asked(lookup), (lookup.serializer or self._shared.serializer).load)
+
+    def look(self, prepared: Prepared) -> Seen:
+        """Look for a key, for blocking callers.
+
+        Raises:
+            StoreError: the server did not answer.
+        """
+        node = self._wire.topology.only_node
+        if node is None:
+            return False, None
+        outcome = self._wire.links.ask(node, prepared.command)
+        if isinstance(outcome, StoreError):
+            self._wire.topology.suspect(node)
+            raise outcome
+        if type(outcome) is not list:  # an error that the server replied
+            return False, None
+        tokens = outcome[1:]
+        return self.seen(prepared, outcome[0], tokens, None if None in tokens else b"".join(tokens), self._ahead(node))
+
+    async def look_async(self, prepared: Prepared) -> Seen:
+        """Look for a key, for callers on event loops.
+
+        Raises:
+            StoreError: the server did not answer.
+        """
+        node = self._wire.topology.only_node
+        if node is None:
+            return False, None
+        future = self._wire.links.ask_soon(node, prepared.asked)
+        if future is None:
+            return False, None
+        outcome = await future
+        if isinstance(outcome, StoreError):
+            self._wire.topology.suspect(node)
+            raise outcome
+        if type(outcome) is not tuple:
+            return False, None
+        data, tokens, joined = outcome
+        return self.seen(prepared, data, tokens, joined, self._ahead(node))
+
+    async def look_for_many(self, prepared: Sequence[Prepared]) -> list[Seen]:
+        """Look for several keys, for callers of either colour.
+
+        Raises:
+            StoreError: a server did not answer.
+        """
+        groups = {id(one.asked.generations): one.asked.generations for one in prepared}
+        keys = {key.name: key for group in groups.values() for key in group}
+        keys.update({one.asked.entry.name: one.asked.entry for one in prepared})
+        values = dict(zip(keys, await self._wire.values(list(keys.values())), strict=True))
+        found = {number: [values[key.name] for key in group] for number, group in groups.items()}
+        joined = {number: None if None in tokens else b"".join(tokens) for number, tokens in found.items()}  # type: ignore[arg-type]
+        seen: list[Seen] = []
+        for one in prepared:
+            entry, number = one.asked.entry, id(one.asked.generations)
+            ahead = self._ahead(self._wire.topology.node_of(entry.slot))
+            seen.append(self.seen(one, values[entry.name], found[number], joined[number], ahead))
+        return seen
+
+    def seen(
+        self, prepared: Prepared, data: bytes | None, tokens: Sequence[bytes | None], joined: bytes | None, ahead: float
+    ) -> Seen:
+        """Return what a reply means.
+
+        Args:
+            prepared: what was asked for.
+            data: the entry, if there is one.
+            tokens: the tokens.
+            joined: the same one after the other; ``None`` if one is missing.
+            ahead: by how many seconds the server's clock is ahead.
+        """
+        if data is not None and joined is not None and len(data) >= _AFTER:
+            version, flags, size, _, _, fresh_until, _, _, check = FIXED.unpack_from(data)
+            is_plain = version == VERSION and not flags and data[_AFTER:size] == joined + prepared.asked.names
+            if is_plain and self._now() + ahead < fresh_until:
+                try:
+                    return True, self._value(prepared, data, size, check)
+                except Exception as error:  # whatever a serializer may raise: what cannot be read is not there
+                    self._finder.unreadable(prepared.lookup, error)
+                    data = None
+        reading: Reading | None = self._finder.reading(prepared.lookup, prepared.asked, data, tokens, ahead)
+        return False, reading
+
+    def _value(self, prepared: Prepared, data: bytes, size: int, check: int) -> Any:
+        if checksum(prepared.asked.entry.name, data) != check:
+            raise Damaged("its checksum does not hold")
+        if self._signer is None:
+            return prepared.load(data[size:])
+        return prepared.load(self._signer.open(data[size:], signed_part(prepared.asked.entry.name, data[:size])))

@@ -1,0 +1,74 @@
+"""Looks at what the servers have, for all that reads and for all that changes something because of what it has read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ...entry import MISSING
+from ...errors import StoreError
+from ...protocols import Lookup, Reading
+from .finding import Asked, Finder
+from .tokens import making
+
+if TYPE_CHECKING:
+    from .layout import RedisKey
+    from .shared import Shared
+    from .wire import Wire
+
+__all__ = ["Looker"]
+
+
+class Looker:
+    """Looks at keys.
+
+    Args:
+        wire: brings commands to the servers.
+        shared: what both colours share.
+
+    Attributes:
+        finder: makes readings of replies.
+    """
+
+    def __init__(self, wire: Wire, shared: Shared) -> None:
+        self._wire = wire
+        self._times = shared.times
+        self.finder = Finder(shared, self._distrust)
+
+    def ahead(self, key: RedisKey) -> float:
+        """Return by how many seconds the clock of the server that has a key is ahead."""
+        return self._times.ahead(self._wire.topology.node_of(key.slot))
+
+    async def state(self, lookup: Lookup, asked: Asked) -> tuple[bytes | None, Reading]:
+        """Return an entry as it is stored, and what is known of it."""
+        data, *tokens = await self._wire.values((asked.entry, *asked.generations))
+        reading = self.finder.reading(lookup, asked, data, tokens, self.ahead(asked.entry))
+        return data, reading if reading is not None else await self.look_again(lookup, asked, data, tokens)
+
+    async def look_again(self, lookup: Lookup, asked: Asked, data: bytes | None, tokens: list[bytes | None]) -> Reading:
+        """Read the tokens of an entry that carries other generations than the caller goes by."""
+        found = self.finder.found(lookup, data)
+        if found is None:
+            return Reading(MISSING, tuple(tokens))
+        own = await self._wire.values(self.finder.keys(lookup.key.space, found.generations))
+        return self.finder.elsewhere(lookup, asked, found, tokens, own, self.ahead(asked.entry))
+
+    async def made(self, keys: Sequence[RedisKey], tokens: Sequence[bytes | None]) -> list[bytes]:
+        """Return tokens, with those made of which there were none."""
+        missing = [key for key, token in zip(keys, tokens, strict=True) if token is None]
+        made: dict[bytes, bytes] = {}
+        if missing:
+            replies = await self._wire.run([one for key in missing for one in making(key)])
+            made = dict(zip([key.name for key in missing], replies[1::2], strict=True))
+            if None in made.values():
+                raise StoreError("the server does not keep what it is given", store="redis", operation="lease")
+        return [made[key.name] if token is None else token for key, token in zip(keys, tokens, strict=True)]
+
+    def is_fresh(self, reading: Reading) -> bool:
+        """Tell whether there is a fresh value; a remembered error is none."""
+        entry = reading.entry
+        return entry is not MISSING and not entry.is_error and self._times.now() < entry.fresh_until
+
+    def _distrust(self, key: RedisKey) -> None:
+        """Close the connections over which something arrived that had not been stored so: their replies may be out of step."""
+        self._wire.links.forget(self._wire.topology.node_of(key.slot))

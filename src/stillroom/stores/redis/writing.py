@@ -1,0 +1,180 @@
+"""Stores what users give, in one step that voids the leases on the key and, where it matters, only if nothing has changed since.
+
+Whatever depends on what is stored already reads it, decides here, and swaps it for the new entry if it is still the same. So
+freshness is judged in one place only, and scripts need not know how an entry is written.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from ...entry import MISSING, Entry
+from ...errors import StillroomError, StoreError, UncacheableValue
+from ...protocols import Key, Keyspace, Lookup
+from .envelope import closed, pack, signed_part
+from .scripts import SWAP
+from .wire import Wire, run_script
+
+if TYPE_CHECKING:
+    from .finding import Asked
+    from .layout import RedisKey
+    from .looking import Looker
+    from .shared import Shared
+
+__all__ = ["Writer"]
+
+_TRIES: Final = 100
+_ENDLESS: Final = 100 * 365 * 86_400.0
+"""From how many seconds on a life has no end: a hundred years."""
+
+
+class Writer:
+    """Stores entries.
+
+    Args:
+        looker: looks at what is there.
+        wire: brings commands to the servers.
+        shared: what both colours share.
+    """
+
+    def __init__(self, looker: Looker, wire: Wire, shared: Shared) -> None:
+        self._looker = looker
+        self._finder = looker.finder
+        self._wire = wire
+        self._shared = shared
+
+    def keys(self, entry: RedisKey) -> tuple[bytes, bytes, bytes]:
+        """Return all keys that belong to an entry."""
+        return entry.name, self._shared.layout.lease(entry), self._shared.layout.uses(entry)
+
+    def life(self, entry: Entry[Any]) -> int | None:
+        """Return for how many milliseconds an entry is to be kept, zero for ever; ``None`` if it is over already."""
+        left = entry.expires_at - self._shared.times.now()
+        if left <= 0:
+            return None
+        return 0 if left > _ENDLESS else max(1, math.ceil(left * 1000))
+
+    def packed(
+        self, lookup: Lookup, asked: Asked, entry: Entry[Any], tokens: Sequence[Any], names: bytes | None = None
+    ) -> bytes:
+        """Return an entry as it is stored.
+
+        Raises:
+            UncacheableValue: its value cannot be.
+        """
+        try:
+            payload = (lookup.serializer or self._shared.serializer).dump(entry.value)
+        except StillroomError:
+            raise
+        except Exception as error:  # whatever a serializer of the user's may raise
+            raise UncacheableValue(
+                f"the serializer refused a {type(entry.value).__qualname__}: {error}", type=type(entry.value)
+            ) from error
+        kept = asked.names if names is None else names
+        header = pack(entry, b"".join(tokens), kept, self._looker.ahead(asked.entry))
+        if self._shared.signer is not None:
+            payload = self._shared.signer.seal(payload, signed_part(asked.entry.name, header))
+        return closed(asked.entry.name, header, payload)
+
+    def _own_tokens(self, data: bytes | None) -> tuple[list[bytes], bytes]:
+        """Return the tokens that a stored entry carries, and the names it keeps of them."""
+        header = self._finder.header(data)
+        assert header is not None
+        return [header.tokens], header.names
+
+    async def write(self, lookup: Lookup, entry: Entry[Any], *, if_absent: bool = False) -> bool:
+        """Store a value given by a user."""
+        asked = self._finder.asked(lookup)
+        if if_absent:
+            return await self._add(lookup, asked, entry)
+        tokens = await self._looker.made(asked.generations, await self._wire.values(asked.generations))
+        return await self._swap(lookup, asked, entry, tokens, b"any")
+
+    async def _add(self, lookup: Lookup, asked: Asked, entry: Entry[Any]) -> bool:
+        for _ in range(_TRIES):
+            data, reading = await self._looker.state(lookup, asked)
+            if self._looker.is_fresh(reading):
+                return False
+            tokens = await self._looker.made(asked.generations, reading.generations)  # type: ignore[arg-type]
+            if await self._swap(lookup, asked, entry, tokens, _seen(data)):
+                return True
+        raise self._contended("add")
+
+    async def _swap(
+        self, lookup: Lookup, asked: Asked, entry: Entry[Any], tokens: Sequence[bytes], seen: bytes, names: bytes | None = None
+    ) -> bool:
+        data = self.packed(lookup, asked, entry, tokens, names)
+        life = self.life(entry)
+        if life is None:
+            data = b""  # over already: what it would replace is out of date all the same
+        node = self._wire.topology.node_of(asked.entry.slot)
+        late = self._shared.times.later(node, self._wire.patience)
+        swap = run_script(SWAP, self.keys(asked.entry), seen, data, life or 0, late, by=asked.entry)
+        keys = asked.generations
+        prolonging = self._shared.lives.prolonging(keys, tokens, life or 0) if life is not None and names is None else []
+        stood, *_ = await self._wire.run([swap, *prolonging], is_repeatable=seen == b"any")
+        if stood < 0:
+            raise StoreError("the command arrived too late to count", store="redis", operation="write")
+        return bool(stood)
+
+    async def increment(self, lookup: Lookup, amount: int, initial: Entry[Any]) -> int:
+        """Add to the fresh ``int`` stored under a key."""
+        asked = self._finder.asked(lookup)
+        for _ in range(_TRIES):
+            data, reading = await self._looker.state(lookup, asked)
+            entry, names = initial, None
+            tokens: Sequence[Any] = reading.generations
+            if self._looker.is_fresh(reading):
+                assert reading.entry is not MISSING
+                if type(reading.entry.value) is not int:
+                    raise TypeError(f"what is stored under {lookup.key.text!r} is not an int")
+                entry = reading.entry
+                entry.value, entry.loaded_at = entry.value + amount, self._shared.times.now()
+                entry.plain_until = entry.fresh_until
+                tokens, names = self._own_tokens(data)
+            else:
+                tokens = await self._looker.made(asked.generations, tokens)
+            if await self._swap(lookup, asked, entry, tokens, _seen(data), names):
+                value: int = entry.value
+                return value
+        raise self._contended("increment")
+
+    async def touch(self, key: Key, fresh_until: float, expires_at: float) -> bool:
+        """Give a fresh entry new times."""
+        lookup = Lookup(key, () if key.space.function is None else (key.space.function,))
+        asked = self._finder.asked(lookup)
+        for _ in range(_TRIES):
+            data, reading = await self._looker.state(lookup, asked)
+            if not self._looker.is_fresh(reading):
+                return False
+            header = self._finder.header(data)
+            assert data is not None and header is not None and reading.entry is not MISSING  # noqa: PT018
+            entry = reading.entry
+            was_plain = header.plain_until == header.fresh_until
+            entry.plain_until = fresh_until if was_plain else -math.inf
+            entry.fresh_until, entry.expires_at = fresh_until, expires_at
+            tokens, names = self._own_tokens(data)
+            if await self._swap(lookup, asked, entry, tokens, _seen(data), names):
+                await self._prolong(key.space, header.tokens, names, entry)
+                return True
+        raise self._contended("touch")
+
+    async def _prolong(self, space: Keyspace, tokens: bytes, names: bytes, entry: Entry[Any]) -> None:
+        life = self.life(entry)
+        if life is None:
+            return
+        found = self._finder.names(space, names)
+        keys = self._finder.keys(space, found)
+        each = [tokens[at : at + 8] for at in range(0, len(tokens), 8)]
+        commands = self._shared.lives.prolonging(keys, each, life)
+        if commands:
+            await self._wire.run(commands)
+
+    def _contended(self, operation: str) -> StoreError:
+        return StoreError(f"others change the key all the time; {_TRIES} attempts failed", store="redis", operation=operation)
+
+
+def _seen(data: bytes | None) -> bytes:
+    return b"none" if data is None else data[5:13]
