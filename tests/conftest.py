@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from stillroom._runtime.runtime import Runtime
     from stillroom.protocols import Clock
 
-pytest_plugins = ["tests.servers.fixtures"]
+pytest_plugins = ["tests.servers.fixtures", "tests.backends"]
 
 COLOURS = ("blocking", "asyncio")
 GRACE = 1.0

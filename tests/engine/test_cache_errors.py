@@ -198,6 +198,7 @@ async def test_errors_remembered_by_hits_expire_like_values(scene: Scene, origin
     assert origin.loads == 2
 
 
+@pytest.mark.memory_only("bounds are those of the memory store")
 async def test_remembered_errors_are_bounded_like_values(scene: Scene, origin: Origin) -> None:
     """Rule 30."""
     scene.open("memory://?max_entries=10")
@@ -208,6 +209,7 @@ async def test_remembered_errors_are_bounded_like_values(scene: Scene, origin: O
     assert scene.cache._core.memory.size <= 10  # type: ignore[union-attr]
 
 
+@pytest.mark.memory_only("it looks at the entry that is held")
 async def test_a_remembered_error_keeps_nothing_of_the_stack_it_came_through_alive(scene: Scene, origin: Origin) -> None:
     """Promise 7: it is remembered for its ttl, but not the arguments and locals of those it was raised through."""
     load = scene.cached(ttl=600, cache_errors={LookupError: 10})

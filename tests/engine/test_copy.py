@@ -21,6 +21,7 @@ def kept(origin: Origin) -> list[Any]:
     return returned
 
 
+@pytest.mark.memory_only("values are shared with the cache only where they are held as they are")
 async def test_by_default_callers_share_what_is_stored(scene: Scene, kept: list[Any]) -> None:
     """Rule 15: as `functools.lru_cache` does."""
     load = scene.cached(ttl=60)
@@ -49,6 +50,7 @@ async def test_what_the_origin_does_to_a_value_afterwards_reaches_nobody(scene: 
     assert await load() == {"n": [1]}
 
 
+@pytest.mark.memory_only("values are shared with the cache only where they are held as they are")
 async def test_a_function_may_say_otherwise_than_its_cache(scene: Scene, kept: list[Any]) -> None:
     scene.open(copy=True)
     load = scene.cached(ttl=60, copy=False)

@@ -124,6 +124,7 @@ async def test_an_invalidated_key_is_let_go(scene: Scene, origin: Origin, how: s
     assert scene.clock.pending == 0
 
 
+@pytest.mark.memory_only("bounds are those of the memory store")
 async def test_an_evicted_key_is_let_go(scene: Scene, origin: Origin) -> None:
     scene.open("memory://?max_entries=10")
     load, others = scene.cached(ttl=60, keep_warm=True), scene.cached(Origin(scene.clock))

@@ -59,6 +59,7 @@ async def test_no_path_changes_a_type(scene: Scene, origin: Origin, value: Any, 
     assert origin.loads == 1
 
 
+@pytest.mark.by_reference
 async def test_an_exception_that_is_returned_is_a_value(scene: Scene, origin: Origin) -> None:
     """Rule 14."""
     value = KeyError("a")

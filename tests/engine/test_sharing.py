@@ -100,6 +100,7 @@ async def test_a_key_that_fails_once_is_loaded_by_the_next_caller(scene: Scene, 
     assert len(scene.cache._core.flights) == 0
 
 
+@pytest.mark.memory_only("bounds are those of the memory store")
 async def test_many_keys_leave_nothing_behind(scene: Scene, origin: Origin) -> None:
     """Rule 30."""
     scene.open("memory://?max_entries=100")

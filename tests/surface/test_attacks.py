@@ -34,6 +34,7 @@ def source() -> Source:
 # What stands for self and cls
 
 
+@pytest.mark.memory_only("instances are told apart by numbers, which mean nothing to other processes")
 def test_invalidating_reaches_what_a_class_cached_before_it_was_bound_to_its_name(cache: Cache, source: Source) -> None:
     """Rules 1 and 10: ``__init_subclass__`` runs before the class can be found by its name."""
     module = f"{__name__}.of_classes"
@@ -64,6 +65,7 @@ def test_invalidating_reaches_what_a_class_cached_before_it_was_bound_to_its_nam
         del globals()["Late"]
 
 
+@pytest.mark.memory_only("instances are told apart by numbers, which mean nothing to other processes")
 def test_invalidating_reaches_what_an_instance_cached_before_its_type_was_registered(cache: Cache, source: Source) -> None:
     """Rules 1 and 6: the call, the peek and the invalidation go by one key, whenever the type became known."""
 
@@ -234,6 +236,7 @@ async def _do(act: Callable[[], Any]) -> None:
     act()
 
 
+@pytest.mark.memory_only("there is a plain hit path")
 def test_an_exception_that_a_signal_handler_raises_during_a_plain_hit_is_not_swallowed() -> None:
     """Rule 34: errors of stillroom's own are contained, those of a time limit that the user set are the user's."""
 

@@ -43,6 +43,7 @@ def test_what_was_set_is_got(verbs: Any) -> None:
     assert verbs.get("a") == 2
 
 
+@pytest.mark.by_reference
 @pytest.mark.parametrize("value", FALSY)
 def test_falsy_values_are_values_for_every_verb(verbs: Any, value: object) -> None:
     """Rule 12."""
@@ -175,6 +176,7 @@ def test_incr_counts_from_zero_and_keeps_the_time(verbs: Any, clock: FakeClock) 
     assert verbs.get("b") == 11
 
 
+@pytest.mark.by_reference
 @pytest.mark.parametrize("value", ["1", 1.0, True, None, [1]])
 def test_incr_refuses_what_is_no_whole_number_and_leaves_it(verbs: Any, value: object) -> None:
     verbs.set("a", value)
@@ -193,6 +195,7 @@ def test_incr_refuses_an_amount_that_is_no_whole_number(verbs: Any, amount: obje
 # get_or_load
 
 
+@pytest.mark.by_reference
 def test_get_or_load_loads_once(verbs: Any) -> None:
     value = verbs.get_or_load("a", lambda: ["loaded"], ttl=5, tags=["t"])
     assert value == ["loaded"]
@@ -300,6 +303,7 @@ def test_patterns_match_whole_names_and_exactly(verbs: Any, pattern: str, found:
     assert verbs.scan() == sorted({*NAMES} - {*found})
 
 
+@pytest.mark.by_reference
 def test_functions_without_a_template_are_out_of_reach_of_patterns(verbs: Any, cache: Any) -> None:
     plain = cache(ttl=60)(lambda a: object())
     named = cache(ttl=60, key="named:{a}")(lambda a: object())
@@ -340,6 +344,7 @@ def test_touch_and_incr_keep_the_tags(verbs: Any) -> None:
     assert verbs.exists("a") is False
 
 
+@pytest.mark.by_reference
 def test_a_namespace_is_invalidated_as_one(verbs: Any, cache: Any) -> None:
     elsewhere = cache(ttl=60, namespace="reports")(lambda a: object())
     value = elsewhere(1)
@@ -351,6 +356,7 @@ def test_a_namespace_is_invalidated_as_one(verbs: Any, cache: Any) -> None:
     assert elsewhere(1) is not value
 
 
+@pytest.mark.by_reference
 def test_the_name_of_a_function_is_no_tag(verbs: Any, cache: Any) -> None:
     f = cache(ttl=60, name="f")(lambda a: object())
     value = f(1)

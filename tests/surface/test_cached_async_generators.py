@@ -75,6 +75,7 @@ async def listed(iterator: Any) -> list[Any]:
     return [item async for item in iterator]
 
 
+@pytest.mark.by_reference
 async def test_a_replay_brings_the_same_items(items: Any, source: Source) -> None:
     first, second = await listed(items(3)), await listed(items(count=3))
     assert first == second == [[0], [1], [2]]
@@ -103,6 +104,7 @@ async def test_an_abandoned_iteration_leaves_nothing_and_lets_the_source_clean_u
     assert await listed(items(3)) == [[0], [1], [2]]
 
 
+@pytest.mark.by_reference
 async def test_an_iteration_that_is_just_dropped_leaves_nothing(items: Any, source: Source) -> None:
     async for _ in items(3):
         break
@@ -111,6 +113,7 @@ async def test_an_iteration_that_is_just_dropped_leaves_nothing(items: Any, sour
     assert await items.peek(3, default="absent") == "absent"
 
 
+@pytest.mark.by_reference
 async def test_a_cancelled_iteration_leaves_nothing_and_lets_the_source_clean_up(items: Any, source: Source) -> None:
     reached = asyncio.Event()
 
@@ -228,6 +231,7 @@ async def test_wrong_arguments_are_refused_by_the_call_itself(items: Any) -> Non
         items()
 
 
+@pytest.mark.by_reference
 async def test_a_stale_recording_is_served_while_a_new_one_is_made_behind(cache: Any, source: Source, clock: FakeClock) -> None:
     items = cache(ttl=10, stale_while_revalidate=60)(source.items)
     first = await listed(items(2))
@@ -283,6 +287,7 @@ async def test_a_disabled_cache_hands_the_iteration_through(cache: Any, items: A
     assert items.stats.bypasses == 2
 
 
+@pytest.mark.memory_only("instances are told apart by numbers, which mean nothing to other processes")
 async def test_methods_may_be_asynchronous_generators(cache: Any) -> None:
     class Table:
         @cache(ttl=60)

@@ -59,6 +59,7 @@ def drained(iterator: Generator[Any, Any, Any]) -> tuple[list[Any], Any]:
             return found, end.value
 
 
+@pytest.mark.by_reference
 def test_a_replay_brings_the_same_items_and_the_return_value(items: Any, source: Source) -> None:
     first, second = drained(items(3)), drained(items(count=3))
     assert first == second == ([[0], [1], [2]], "3 items")
@@ -151,6 +152,7 @@ def test_two_iterations_at_the_same_time_do_not_mix(items: Any, source: Source) 
     assert source.runs == 2
 
 
+@pytest.mark.by_reference
 def test_an_iteration_goes_on_by_the_recording_it_began_with(items: Any) -> None:
     first = list(items(3))
     iterator = items(3)
@@ -350,6 +352,7 @@ def test_a_generator_has_all_helpers(items: Any, source: Source) -> None:
     assert source.finished == source.runs
 
 
+@pytest.mark.memory_only("instances are told apart by numbers, which mean nothing to other processes")
 def test_methods_may_be_generators(cache: Any) -> None:
     class Table:
         def __init__(self, rows: int) -> None:

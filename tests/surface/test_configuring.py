@@ -156,6 +156,7 @@ def test_configure_refuses_what_it_cannot_change(cache: Any, option: str) -> Non
     assert cache.get("a") == 1
 
 
+@pytest.mark.by_reference
 def test_configure_keeps_the_switches(cache: Any) -> None:
     f = cache(ttl=60)(lambda a: object())
     with cache.disabled():
@@ -168,6 +169,7 @@ def test_configure_keeps_the_switches(cache: Any) -> None:
     assert [str(call.outcome) for call in calls] == ["miss", "hit"]
 
 
+@pytest.mark.by_reference
 def test_configure_keeps_the_counts(cache: Any) -> None:
     """Rule 52."""
     f = cache(ttl=60)(lambda a: object())

@@ -47,6 +47,7 @@ async def undecorated_async(a: int, b: str = "x", *, c: float = 1.5) -> str:
 # One call, however it is written
 
 
+@pytest.mark.by_reference
 @pytest.mark.parametrize(
     ("one", "other"),
     [
@@ -89,6 +90,7 @@ def test_different_arguments_never_share_a_key(cache: Any, one: Any, other: Any)
     assert one(cached.key) != other(cached.key)
 
 
+@pytest.mark.by_reference
 def test_a_default_and_the_same_value_given_are_one_call(cache: Any) -> None:
     """Rule 6: f() equals f(default)."""
 
@@ -99,6 +101,7 @@ def test_a_default_and_the_same_value_given_are_one_call(cache: Any) -> None:
     assert f() is f(None) is f(b=()) is f(None, b=())
 
 
+@pytest.mark.by_reference
 def test_a_call_without_parameters_is_cached(cache: Any) -> None:
     @cache(ttl=60)
     def f():
@@ -109,6 +112,7 @@ def test_a_call_without_parameters_is_cached(cache: Any) -> None:
     assert f.invalidate() is False
 
 
+@pytest.mark.by_reference
 @pytest.mark.parametrize("value", [None, 0, 0.0, "", b"", False, [], {}, (), set(), frozenset()])
 def test_falsy_results_are_results(cache: Any, value: object) -> None:
     """Rule 12."""
@@ -220,6 +224,7 @@ def test_further_decorators_go_above_and_below(cache: Any) -> None:
         assert inspect.signature(cached) == inspect.signature(undecorated)
 
 
+@pytest.mark.by_reference
 def test_a_cached_function_can_be_cached_once_more(cache: Any) -> None:
     inner = cache(ttl=10, name="inner")(lambda a: object())
     outer = cache(ttl=60, name="outer")(inner)
@@ -244,17 +249,20 @@ class AsyncAdder:
         return a + 1
 
 
+@pytest.mark.by_reference
 def test_lambdas_are_cached(cache: Any) -> None:
     cached = cache(ttl=60)(lambda a: [a])
     assert cached(1) is cached(a=1)
 
 
+@pytest.mark.by_reference
 def test_functions_made_in_comprehensions_are_functions(cache: Any) -> None:
     made = [*(cache(ttl=60)(lambda a: [a]) for _ in range(2)), *[cache(ttl=60)(lambda a: [a]) for _ in range(2)]]
     assert [type(one) for one in made] == [types.FunctionType] * 4
     assert all(one(1) is one(a=1) for one in made)
 
 
+@pytest.mark.memory_only("a shared store refuses two functions of one name; tests/redis/test_names.py")
 def test_two_lambdas_never_meet(cache: Any) -> None:
     """Rule 9."""
     one, other = (cache(ttl=60)(lambda a, word=word: word) for word in ("one", "other"))
@@ -262,6 +270,7 @@ def test_two_lambdas_never_meet(cache: Any) -> None:
     assert (one(1), other(1), first(1), second(1)) == ("one", "other", "first", "second")
 
 
+@pytest.mark.memory_only("a shared store refuses two functions of one name; tests/redis/test_names.py")
 def test_two_local_functions_of_one_name_never_meet(cache: Any) -> None:
     """Rule 9."""
 
@@ -296,6 +305,7 @@ def test_one_decorator_serves_many_functions(cache: Any) -> None:
     assert other.peek(1) is None
 
 
+@pytest.mark.memory_only("a shared store refuses two functions of one name; tests/redis/test_names.py")
 def test_two_local_functions_of_one_name_are_invalidated_apart(cache: Any) -> None:
     """Rule 9: told apart, or refused."""
     one, other = (cache(ttl=60)(lambda a: [a]) for _ in range(2))
@@ -319,6 +329,7 @@ def test_a_function_may_call_itself_through_the_cache(cache: Any) -> None:
     assert fibonacci.stats.loads == 81
 
 
+@pytest.mark.memory_only("a shared store refuses two functions of one name; tests/redis/test_names.py")
 def test_decorating_again_as_a_reload_does_starts_afresh(cache: Any) -> None:
     """Rule 9."""
     for generation in range(3):
@@ -402,6 +413,7 @@ def test_a_ttl_without_its_name_is_refused_with_the_way_out(cache: Any, ttl: obj
     assert "brackets" not in str(caught.value), "there are brackets; what is missing is the name of the setting"
 
 
+@pytest.mark.by_reference
 @pytest.mark.parametrize("name", ["class", "None", "lambda", "not a name", "", "naïve"])
 def test_any_name_will_do_for_a_function(cache: Any, name: str) -> None:
     def f(a):
@@ -416,6 +428,7 @@ def test_any_name_will_do_for_a_function(cache: Any, name: str) -> None:
 # Parameters with awkward names
 
 
+@pytest.mark.by_reference
 def test_parameters_may_be_called_as_builtins_and_internals_are(cache: Any) -> None:
     @cache(ttl=60)
     def f(type, id, gate, node, clock, now, len, str, int, object, slow, default=0, *, key="", value=None, function=()):
@@ -427,6 +440,7 @@ def test_parameters_may_be_called_as_builtins_and_internals_are(cache: Any) -> N
     assert f.peek(*values) is f(*values)
 
 
+@pytest.mark.by_reference
 def test_parameters_called_as_builtins_do_not_disturb_templates(cache: Any) -> None:
     @cache(ttl=60, key="t:{type}:{len}:{str}:{int}", tags=["tag:{id}"])
     def f(type, len, str, int, id):
@@ -437,6 +451,7 @@ def test_parameters_called_as_builtins_do_not_disturb_templates(cache: Any) -> N
     assert f("a:b", "c", 1, 1, 1) is not f("a", "b:c", 1, 1, 1)
 
 
+@pytest.mark.by_reference
 def test_a_parameter_may_bear_the_name_of_its_function(cache: Any) -> None:
     @cache(ttl=60)
     def f(f):
@@ -445,6 +460,7 @@ def test_a_parameter_may_bear_the_name_of_its_function(cache: Any) -> None:
     assert f(1) is f(f=1)
 
 
+@pytest.mark.by_reference
 def test_self_and_cls_elsewhere_are_parameters_like_any_other(cache: Any) -> None:
     @cache(ttl=60)
     def f(a, self, cls, calls, args, kwargs):
@@ -460,6 +476,7 @@ def test_self_and_cls_elsewhere_are_parameters_like_any_other(cache: Any) -> Non
     assert f(**given) == "new"
 
 
+@pytest.mark.by_reference
 @pytest.mark.parametrize(
     "name", ["_stillroom_node", "_stillroom_slow", "_stillroom_gate", "_stillroom_type", "_stillroom_Exception", "_stillroom_x"]
 )
@@ -480,6 +497,7 @@ def test_names_that_compiled_code_uses_either_work_or_are_refused(cache: Any, na
 # Unusual defaults
 
 
+@pytest.mark.by_reference
 def test_a_default_that_cannot_be_keyed_is_refused_by_name_only_when_it_is_used(cache: Any) -> None:
     nothing = object()
 
@@ -494,6 +512,7 @@ def test_a_default_that_cannot_be_keyed_is_refused_by_name_only_when_it_is_used(
     assert f(1, 2) is f(1, 2)
 
 
+@pytest.mark.by_reference
 def test_a_default_that_cannot_be_keyed_can_be_ignored(cache: Any) -> None:
     nothing = object()
 
@@ -505,6 +524,7 @@ def test_a_default_that_cannot_be_keyed_can_be_ignored(cache: Any) -> None:
     assert f(1) == [1, nothing]
 
 
+@pytest.mark.by_reference
 def test_defaults_reach_the_function_as_they_are(cache: Any) -> None:
     default, nothing = [1, {"a": 2}], object()
 

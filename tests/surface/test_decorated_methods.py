@@ -154,6 +154,7 @@ def test_an_address_that_is_used_again_never_hits() -> None:
     assert seen == list(range(200))
 
 
+@pytest.mark.memory_only("instances are told apart by numbers, which mean nothing to other processes")
 def test_an_instance_that_cannot_be_hashed_has_entries_of_its_own(cache: Any) -> None:
     class Equal:
         __hash__ = None  # type: ignore[assignment]
@@ -192,6 +193,7 @@ def test_named_tuples_and_enumerations_are_their_values() -> None:
     assert list(Colour) == [Colour.RED, Colour.BLUE]
 
 
+@pytest.mark.memory_only("instances are told apart by numbers, which mean nothing to other processes")
 def test_slots_with_weak_references_are_enough(cache: Any) -> None:
     class Slotted:
         __slots__ = ("__weakref__", "id")
@@ -205,6 +207,7 @@ def test_slots_with_weak_references_are_enough(cache: Any) -> None:
     assert one.load() is not other.load()
 
 
+@pytest.mark.by_reference
 def test_slots_without_weak_references_are_refused_with_the_ways_out(cache: Any) -> None:
     """Rule 10."""
 
@@ -235,6 +238,7 @@ def test_slots_without_weak_references_are_refused_with_the_ways_out(cache: Any)
     assert one.without() is same.without()
 
 
+@pytest.mark.by_reference
 def test_a_key_without_self_is_shared_by_all_instances(cache: Any) -> None:
     """Rule 10."""
 
@@ -353,6 +357,7 @@ def test_a_property_over_a_cached_method_reads_its_entry() -> None:
     assert shop.name == ["shop", 7]
 
 
+@pytest.mark.memory_only("instances are told apart by numbers, which mean nothing to other processes")
 def test_special_methods_are_cached(cache: Any) -> None:
     class Table:
         @cache(ttl=60)
@@ -393,6 +398,7 @@ def test_abstract_methods_stay_abstract_in_either_order(cache: Any) -> None:
         Source()  # type: ignore[abstract]
 
 
+@pytest.mark.memory_only("instances are told apart by numbers, which mean nothing to other processes")
 def test_a_lambda_in_a_class_body_is_a_method(cache: Any) -> None:
     class Shop:
         price = cache(ttl=60)(lambda self, item: object())
@@ -402,6 +408,7 @@ def test_a_lambda_in_a_class_body_is_a_method(cache: Any) -> None:
     assert shop.price.invalidate(1) is True
 
 
+@pytest.mark.memory_only("instances are told apart by numbers, which mean nothing to other processes")
 def test_other_decorators_go_above_and_below_in_a_class(cache: Any) -> None:
     def passing_on(function):
         @functools.wraps(function)
@@ -446,6 +453,7 @@ def test_two_templates_alike_in_a_class_and_its_subclass_are_refused(cache: Any)
                 return "sub"
 
 
+@pytest.mark.memory_only("instances are told apart by numbers, which mean nothing to other processes")
 def test_a_method_set_on_an_instance_hides_the_cached_one(cache: Any) -> None:
     class Shop:
         @cache(ttl=60)
@@ -574,6 +582,7 @@ def test_the_helpers_of_an_asynchronous_method_are_awaited(run: Callable[[Any], 
     assert run(Shop.price_async.invalidate_all()) is None
 
 
+@pytest.mark.memory_only("instances are told apart by numbers, which mean nothing to other processes")
 def test_the_arguments_of_a_method_may_be_called_as_those_of_the_helpers(cache: Any) -> None:
     class Shop:
         @cache(ttl=60)

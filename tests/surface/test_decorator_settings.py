@@ -109,6 +109,7 @@ def test_an_unknown_parameter_in_a_template_brings_the_one_that_was_meant(cache:
         cache(key="user:{userid}")(lambda user_id: user_id)
 
 
+@pytest.mark.by_reference
 def test_a_refused_decoration_leaves_nothing_behind(cache: Any) -> None:
     with pytest.raises(ConfigurationError):
         cache(key="user:{a}", tags=["{nope}"])(function)
@@ -121,6 +122,7 @@ def test_a_refused_decoration_leaves_nothing_behind(cache: Any) -> None:
 # key
 
 
+@pytest.mark.by_reference
 def test_an_entry_with_a_template_is_reached_by_its_name(cache: Any) -> None:
     """Design 2.3: ``key`` is the entry's whole name."""
 
@@ -184,6 +186,7 @@ def test_no_value_can_imitate_a_separator(cache: Any) -> None:
     assert g("x:b", "z") == ["x:b", "z"]
 
 
+@pytest.mark.by_reference
 def test_a_template_may_lead_into_its_parameters(cache: Any) -> None:
     @cache(ttl=60, key="{user.id}/{doc[slug]}/{items[0]}", tags=["user:{user.id}"])
     def page(user, doc, items):
@@ -204,6 +207,7 @@ def test_what_a_template_does_not_find_or_cannot_key_is_refused_by_its_path(cach
     assert caught.value.parameter == culprit
 
 
+@pytest.mark.by_reference
 def test_templates_of_one_skeleton_are_refused_with_both_functions_named(cache: Any) -> None:
     """Design 2.3."""
     kept = cache(key="user:{id}")(lambda id: [id])
@@ -235,6 +239,7 @@ def test_templates_of_one_skeleton_are_fine_in_two_namespaces_or_two_caches(cach
     assert cache.get("user:1") == "one"
 
 
+@pytest.mark.by_reference
 def test_a_callable_makes_the_key(cache: Any) -> None:
     by_name = cache(key=lambda b, a: f"by-name:{a}:{b}")(lambda a, b=2, *, c=3: object())
     as_called = cache(key=lambda *args, **kwargs: f"as-called:{args}:{sorted(kwargs.items())}")(lambda a, b=2, *, c=3: object())
@@ -284,6 +289,7 @@ def test_a_namespace_is_invalidated_as_one(cache: Any) -> None:
     assert outside(1) is not kept
 
 
+@pytest.mark.by_reference
 def test_ignored_parameters_reach_the_function_but_not_the_key(cache: Any) -> None:
     seen = []
 
@@ -298,6 +304,7 @@ def test_ignored_parameters_reach_the_function_but_not_the_key(cache: Any) -> No
     assert load.invalidate(Opaque(3), 1) is True
 
 
+@pytest.mark.by_reference
 def test_extra_arguments_can_be_ignored(cache: Any) -> None:
     @cache(ttl=60, ignore=("args", "kwargs"))
     def load(a, *args, **kwargs):
@@ -310,6 +317,7 @@ def test_extra_arguments_can_be_ignored(cache: Any) -> None:
 # ttl
 
 
+@pytest.mark.by_reference
 @pytest.mark.parametrize(
     ("ttl", "seconds"),
     [(90, 90.0), (0.5, 0.5), ("1h30m", 5400.0), (timedelta(minutes=1), 60.0), ("500ms", 0.5), (None, math.inf)],
@@ -372,6 +380,7 @@ def test_a_rule_that_gives_nonsense_is_told_by_name(cache: Any, nonsense: Any) -
 # tags
 
 
+@pytest.mark.by_reference
 def test_tags_are_rendered_from_the_arguments(cache: Any) -> None:
     load = cache(ttl=60, tags=["all", "team:{team}"])(lambda id, team: object())
     first, second = load(1, 7), load(2, 8)
@@ -423,6 +432,7 @@ def test_a_remembered_error_is_no_value_for_verbs_and_helpers(cache: Any) -> Non
 # max_hits
 
 
+@pytest.mark.by_reference
 def test_a_value_expires_after_so_many_hits(cache: Any, run: Any) -> None:
     plain = cache(ttl=60, max_hits=2)(lambda: (object(),))
 
@@ -438,6 +448,7 @@ def test_a_value_expires_after_so_many_hits(cache: Any, run: Any) -> None:
 # copy
 
 
+@pytest.mark.by_reference
 def test_copies_keep_callers_from_spoiling_the_cache(cache: Any) -> None:
     """Rule 15."""
     shared = cache(ttl=60)(lambda: [1])

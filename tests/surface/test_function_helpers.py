@@ -73,6 +73,7 @@ def test_key_is_the_same_however_the_call_is_written(made: Callable[..., Cached]
     assert f.stats.calls == 0
 
 
+@pytest.mark.by_reference
 def test_peek_reads_and_never_loads(made: Callable[..., Cached], clock: FakeClock) -> None:
     f = made()
     assert f.peek(1) is None
@@ -93,6 +94,7 @@ def test_peek_sees_no_stale_value(made: Callable[..., Cached], clock: FakeClock)
     assert f.peek(1, default="absent") == "absent"
 
 
+@pytest.mark.by_reference
 def test_peek_does_not_use_a_value_up(made: Callable[..., Cached]) -> None:
     f = made(max_hits=2)
     value = f(1)
@@ -123,6 +125,7 @@ def test_invalidate_tells_whether_there_was_something(made: Callable[..., Cached
     assert f.invalidate(2) is False
 
 
+@pytest.mark.by_reference
 def test_invalidate_all_forgets_this_function_only(made: Callable[..., Cached]) -> None:
     f, other = made(name="f"), made(name="other")
     values = [f(1), f(2), other(1)]
@@ -132,6 +135,7 @@ def test_invalidate_all_forgets_this_function_only(made: Callable[..., Cached]) 
     assert f(1) is not values[0]
 
 
+@pytest.mark.by_reference
 def test_refresh_loads_whatever_is_stored(made: Callable[..., Cached]) -> None:
     f = made()
     first = f(1)
@@ -143,6 +147,7 @@ def test_refresh_loads_whatever_is_stored(made: Callable[..., Cached]) -> None:
     assert f.stats.calls == 2, "a refresh is no call"
 
 
+@pytest.mark.by_reference
 def test_a_refresh_that_fails_raises_and_leaves_the_value(made: Callable[..., Cached]) -> None:
     fails: list[bool] = []
 
@@ -159,6 +164,7 @@ def test_a_refresh_that_fails_raises_and_leaves_the_value(made: Callable[..., Ca
     assert f(1) is value
 
 
+@pytest.mark.by_reference
 def test_bypass_reads_and_changes_nothing(made: Callable[..., Cached]) -> None:
     f = made()
     value = f(1)
@@ -177,6 +183,7 @@ def test_bypass_takes_arguments_that_cannot_be_keyed(made: Callable[..., Cached]
         f(thing)
 
 
+@pytest.mark.by_reference
 def test_many_answers_in_the_order_asked(made: Callable[..., Cached]) -> None:
     f = made()
     value = f(2)
@@ -231,6 +238,7 @@ def test_many_refuses_wrong_arguments_before_anything_is_loaded(made: Callable[.
     assert f.stats.loads == 0
 
 
+@pytest.mark.by_reference
 def test_many_shares_keys_and_invalidation_with_single_calls(made: Callable[..., Cached]) -> None:
     """Rule 53."""
     f = made(tags=["t:{a}"])

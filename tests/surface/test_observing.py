@@ -146,6 +146,7 @@ def test_many_lists_each_call(cache: Any) -> None:
     assert sorted(outcomes(calls)) == ["hit", "miss", "miss"]
 
 
+@pytest.mark.memory_only("there is a plain hit path")
 def test_a_list_ends_with_its_block_also_by_an_error(cache: Any) -> None:
     f = cache(ttl=60)(lambda a: a)
     f(1)
@@ -165,6 +166,7 @@ def answered_by_plain_path(f: Any) -> bool:
     return bool(ledger.hits == through_engine)
 
 
+@pytest.mark.memory_only("there is a plain hit path")
 def test_the_plain_path_is_closed_only_while_somebody_wants_to_hear_of_calls(cache: Any) -> None:
     f = cache(ttl=60)(lambda a: a)
     f(1)
@@ -228,6 +230,7 @@ def test_the_cache_counts_all_of_its_functions_and_what_is_asked_for_by_name(cac
     assert (stats.hits, stats.misses, stats.loads, stats.calls) == (3, 3, 3, 6)
 
 
+@pytest.mark.memory_only("bounds are those of the memory store")
 def test_evictions_are_counted(clock: FakeClock) -> None:
     cache = Cache(max_entries=2, clock=clock)
     f = cache(ttl=60)(lambda a: a)
@@ -318,6 +321,7 @@ def test_a_listener_hears_the_kinds_it_asked_for(cache: Any) -> None:
     assert [type(event) for event in rest] == [LoadFinished, Invalidated]
 
 
+@pytest.mark.memory_only("bounds are those of the memory store")
 def test_evictions_and_failures_of_the_store_are_told(clock: FakeClock) -> None:
     heard: list[Any] = []
     cache = Cache(max_entries=1, clock=clock)
@@ -355,6 +359,7 @@ def test_a_listener_may_unsubscribe_while_it_is_told(cache: Any) -> None:
     assert len(heard) == 2
 
 
+@pytest.mark.by_reference
 def test_a_listener_that_fails_is_logged_and_costs_nobody_anything(cache: Any, caplog: pytest.LogCaptureFixture) -> None:
     """Rule 34."""
     heard: list[Event] = []

@@ -99,6 +99,7 @@ def test_objects_that_users_hold_show_what_they_are(index: int) -> None:
     assert not re.search(r"object at 0x", found)
 
 
+@pytest.mark.memory_only("it names its store")
 def test_a_cache_shows_its_store_and_its_namespace() -> None:
     assert repr(shown()[0]) == "Cache('memory', namespace='reports')"
 

@@ -22,6 +22,7 @@ class Opaque:
 # disabled()
 
 
+@pytest.mark.by_reference
 def test_calls_go_past_the_cache_until_the_block_ends(cache: Any) -> None:
     """Rule 50."""
     f = cache(ttl=60)(lambda a: object())
@@ -44,6 +45,7 @@ def test_disabling_ends_also_when_the_block_fails(cache: Any) -> None:
     assert cache.enabled
 
 
+@pytest.mark.by_reference
 def test_disabling_nests(cache: Any) -> None:
     """Rule 50: what was is restored."""
     f = cache(ttl=60)(lambda: [0])
@@ -78,6 +80,7 @@ def test_disabling_reaches_all_threads(cache: Any) -> None:
     assert seen[0] is not seen[1]
 
 
+@pytest.mark.by_reference
 @pytest.mark.asyncio_only
 async def test_disabling_reaches_all_tasks_and_overlaps(cache: Any) -> None:
     """Rule 50: blocks of several tasks need not nest."""
@@ -125,6 +128,7 @@ def test_a_disabled_method_gets_its_object(cache: Any) -> None:
         assert shop.me() is shop
 
 
+@pytest.mark.by_reference
 def test_a_load_that_began_before_is_still_stored_but_not_served(cache: Any) -> None:
     @cache(ttl=60)
     def f():
@@ -285,6 +289,7 @@ def test_generators_of_a_closed_cache_run(cache: Any) -> None:
     assert items.stats.loads == 2
 
 
+@pytest.mark.by_reference
 def test_a_closed_cache_can_be_configured_anew(cache: Any) -> None:
     f = cache(ttl=60)(lambda a: object())
     cache.close()

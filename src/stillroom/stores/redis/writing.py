@@ -1,4 +1,4 @@
-"""Stores what users give, in one step that voids the leases on the key and, where it matters, only if nothing has changed since.
+"""Stores what users give, in one step that voids the leases on the key; where it matters, only if nothing has changed since.
 
 Whatever depends on what is stored already reads it, decides here, and swaps it for the new entry if it is still the same. So
 freshness is judged in one place only, and scripts need not know how an entry is written.
