@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
 from .entry import MISSING, Missing
 
@@ -45,13 +45,13 @@ class Form(NamedTuple):
 
 def _returned(function: Callable[..., Any]) -> Any:
     """Return the annotation of what a function returns, with names resolved where that is possible."""
-    plain = inspect.unwrap(function)
+    plain: Any = inspect.unwrap(function)
     if not hasattr(plain, "__annotations__"):
-        plain = getattr(type(plain), "__call__", plain)  # noqa: B004 - an object that can be called
+        plain = getattr(cast("type[Any]", type(plain)), "__call__", plain)  # noqa: B004 - an object that can be called
     annotation = getattr(plain, "__annotations__", {}).get("return", MISSING)
     if isinstance(annotation, str):
         module = sys.modules.get(getattr(plain, "__module__", ""), None)
-        cells = inspect.getclosurevars(plain).nonlocals if inspect.isfunction(plain) else {}
+        cells: Mapping[str, Any] = inspect.getclosurevars(plain).nonlocals if inspect.isfunction(plain) else {}
         try:
             return eval(annotation, getattr(module, "__dict__", {}), {**cells})  # noqa: S307 - the author of the function wrote it
         except Exception:  # a name that only type checkers see, or that is local to where the function was made

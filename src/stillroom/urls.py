@@ -83,7 +83,7 @@ def _open_redis(url: str, clock: Clock, far: Mapping[str, Any], options: Mapping
 
     place, _, query = url.partition("?")
     ours, theirs = _divided(query)
-    settings = {**far, **{name: _of_text(name, text) for name, text in ours.items()}, **options}
+    settings: dict[str, Any] = {**far, **{name: _of_text(name, text) for name, text in ours.items()}, **options}
     near = settings.pop("near")
     if near is not None:
         if not isinstance(near, str):

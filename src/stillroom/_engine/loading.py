@@ -34,6 +34,9 @@ Look: TypeAlias = tuple[Reading, int]
 TURN: Final = 0.06
 """Seconds between two looks at whether another process has done with a key: 17 a second, well within 100 ms of its end."""
 
+LOOK_AGAIN: Final = 16
+"""Every so many turns, whoever waits looks whether the load that they wait for has been invalidated meanwhile."""
+
 LOST: Final = Reading(MISSING, ())
 """What is known of a key when the store fails."""
 
@@ -192,9 +195,12 @@ class Loader:
             known = look[0]  # nothing was there, and nobody can have loaded it since: no need to look again
         try:
             lease = await self._store.lease(call.lookup, known, renew=renew, alone=alone)
+            turns = 0
             while not lease.is_granted:
                 await self._runtime.pause(TURN)
-                lease = await self._store.lease(call.lookup, lease.reading, alone=True)
+                turns += 1
+                known = lease.reading if turns % LOOK_AGAIN else None
+                lease = await self._store.lease(call.lookup, known, alone=True)
             return lease
         except Exception as error:
             self._contain("lease", error)

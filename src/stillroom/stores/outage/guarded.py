@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from ..._runtime.runtime import drive
 from ...entry import Entry
 from ...errors import StoreError
-from ...protocols import Glancing, Key, Keyspace, Lease, Lookup, Reading, Store
+from ...protocols import Key, Keyspace, Lease, Lookup, Reading, Store
 from .journal import Note, Notes, deletions, invalidations
 from .outage import Outage, Renewing
 from .situation import Spell
@@ -47,6 +47,7 @@ class Guarded:
     def __init__(self, far: Store, outage: Outage) -> None:
         self.name = far.name
         self._far = far
+        self._glancing: Any = far
         self._forget = far.forget if isinstance(far, Renewing) else None
         self._outage = outage
         self._situation = outage.situation
@@ -74,15 +75,14 @@ class Guarded:
 
     def prepare(self, lookup: Lookup) -> Any:
         """Return what it takes to look for a key; see `Glancing.prepare`."""
-        assert isinstance(self._far, Glancing)
-        return self._far.prepare(lookup)
+        return self._glancing.prepare(lookup)
 
     def glance(self, prepared: Any) -> tuple[bool, Any]:
         """Look for a key; see `Glancing.glance`."""
         spell = self._situation.spell
         if spell.stand_in is None:
             try:
-                seen: tuple[bool, Any] = self._far.glance(prepared)  # type: ignore[attr-defined]
+                seen: tuple[bool, Any] = self._glancing.glance(prepared)
             except StoreError as error:
                 self._failed(spell, error)
                 return False, _Borrowed(*drive(self._instead().read((prepared.lookup,)))[0])
@@ -97,7 +97,7 @@ class Guarded:
         spell = self._situation.spell
         if spell.stand_in is None:
             try:
-                seen: tuple[bool, Any] = await self._far.aglance(prepared)  # type: ignore[attr-defined]
+                seen: tuple[bool, Any] = await self._glancing.aglance(prepared)
             except StoreError as error:
                 self._failed(spell, error)
                 return False, _Borrowed(*(await self._instead().read((prepared.lookup,)))[0])
@@ -112,7 +112,7 @@ class Guarded:
         spell = self._situation.spell
         if spell.stand_in is None:
             try:
-                seen: list[tuple[bool, Any]] = await self._far.glance_many(prepared)  # type: ignore[attr-defined]
+                seen: list[tuple[bool, Any]] = await self._glancing.glance_many(prepared)
             except StoreError as error:
                 self._failed(spell, error)
                 readings = await self._instead().read([one.lookup for one in prepared])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 from urllib.parse import unquote, urlsplit
 
 from ...errors import ConfigurationError, StoreError
@@ -17,7 +17,7 @@ try:
     import hiredis
     import redis
     import redis.asyncio as aredis
-    from redis.connection import parse_url
+    from redis import connection as rconnection
 except ImportError as _error:
     raise ConfigurationError(
         "a cache on Redis needs redis-py and hiredis: pip install 'stillroom[redis]'", setting="url"
@@ -85,13 +85,14 @@ def parse(url: str, options: Mapping[str, Any], cluster: bool | None) -> Target:
     shared = f"{plain}://{login}{at}{_spelled(nodes[0])}{slash}{tail}" if plain != "unix" else f"unix://{tail}"
     settings = {**_parsed(shared, scheme), **options}
     connection_class = settings.pop("connection_class", redis.Connection)
-    settings.pop("host", None), settings.pop("port", None)
+    for name in ("host", "port"):
+        settings.pop(name, None)
     if plain == "unix":
         nodes = (Node(settings.pop("path", ""), 0),)
     if kind == "cluster" and settings.get("db"):
         raise ConfigurationError("db must be 0 on a cluster, which has no others", setting="db", given=settings["db"])
     transport = {redis.SSLConnection: "tls", redis.UnixDomainSocketConnection: "unix"}.get(connection_class, "tcp")
-    sentinel_options = settings.pop("sentinel_kwargs", None) or {}
+    sentinel_options: dict[str, Any] = settings.pop("sentinel_kwargs", None) or {}
     chosen = kind or ("cluster" if cluster else "single" if cluster is False or plain == "unix" or settings.get("db") else None)
     target = Target(chosen, nodes, service, settings, {**_of_transport(settings), **sentinel_options}, transport)
     _check(target)
@@ -115,7 +116,7 @@ def _spelled(node: Node) -> str:
 
 def _parsed(url: str, scheme: str) -> dict[str, Any]:
     try:
-        parsed: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
+        parsed: dict[str, Any] = cast("Any", rconnection).parse_url(url)
     except ValueError as error:
         raise _wrong(scheme, f"has an option that makes no sense: {error}") from error
     path = urlsplit(url).path.strip("/")
@@ -154,7 +155,7 @@ def _class(colour: Any, transport: str) -> Any:
 
 _SILENT: Final = (
     {"driver_info": None}
-    if "driver_info" in inspect.signature(redis.connection.AbstractConnection.__init__).parameters
+    if "driver_info" in inspect.signature(rconnection.AbstractConnection.__init__).parameters
     else {"lib_name": None, "lib_version": None}
 )
 """Keeps redis-py from telling the server its name and version, which takes two more round trips at each connection."""
@@ -220,5 +221,5 @@ ReplyError: Final[type[Exception]] = hiredis.ReplyError
 
 def pack(*args: bytes | int) -> bytes:
     """Return a command as it is sent."""
-    packed: bytes = hiredis.pack_command(args)  # type: ignore[arg-type]
+    packed: bytes = cast("Any", hiredis).pack_command(args)
     return packed

@@ -8,7 +8,7 @@ reply holds goes the general way, which then need not ask again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from ...errors import StoreError
 from ...protocols import Lookup, Reading
@@ -81,14 +81,14 @@ class Glance:
         node = self._wire.topology.only_node
         if node is None:
             return False, None
-        outcome = self._wire.links.ask(node, prepared.command)
+        outcome: Any = self._wire.links.ask(node, prepared.command)
         if isinstance(outcome, StoreError):
             self._wire.topology.suspect(node)
             raise outcome
         if type(outcome) is not list:  # an error that the server replied
             return False, None
-        tokens = outcome[1:]
-        return self.seen(prepared, outcome[0], tokens, None if None in tokens else b"".join(tokens), self._ahead(node))
+        data, *tokens = cast("list[bytes | None]", outcome)
+        return self.seen(prepared, data, tokens, _joined(tokens), self._ahead(node))
 
     async def look_async(self, prepared: Prepared) -> Seen:
         """Look for a key, for callers on event loops.
@@ -108,8 +108,8 @@ class Glance:
             raise outcome
         if type(outcome) is not tuple:
             return False, None
-        data, tokens, joined = outcome
-        return self.seen(prepared, data, tokens, joined, self._ahead(node))
+        found = cast("tuple[bytes | None, list[bytes | None], bytes | None]", outcome)
+        return self.seen(prepared, *found, self._ahead(node))
 
     async def look_for_many(self, prepared: Sequence[Prepared]) -> list[Seen]:
         """Look for several keys, for callers of either colour.
@@ -122,7 +122,7 @@ class Glance:
         keys.update({one.asked.entry.name: one.asked.entry for one in prepared})
         values = dict(zip(keys, await self._wire.values(list(keys.values())), strict=True))
         found = {number: [values[key.name] for key in group] for number, group in groups.items()}
-        joined = {number: None if None in tokens else b"".join(tokens) for number, tokens in found.items()}  # type: ignore[arg-type]
+        joined = {number: _joined(tokens) for number, tokens in found.items()}
         seen: list[Seen] = []
         for one in prepared:
             entry, number = one.asked.entry, id(one.asked.generations)
@@ -160,3 +160,8 @@ class Glance:
         if self._signer is None:
             return prepared.load(data[size:])
         return prepared.load(self._signer.open(data[size:], signed_part(prepared.asked.entry.name, data[:size])))
+
+
+def _joined(tokens: Sequence[Any]) -> bytes | None:
+    """Return tokens one after the other; ``None`` if one is missing."""
+    return None if None in tokens else b"".join(tokens)

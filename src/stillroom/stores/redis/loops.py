@@ -12,7 +12,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from ..._runtime.forks import on_fork
 from ...errors import StoreError
@@ -74,7 +74,7 @@ class _Gathered:
                 if not future.done():
                     future.set_result(outcome)  # with an error of the server's in it
             return
-        values = outcome[0]
+        values = cast("list[Any]", outcome[0])
         for future, indexes in self.asks:
             if not future.done():
                 future.set_result([values[index] for index in indexes])
@@ -149,8 +149,9 @@ class _Stream(asyncio.Protocol):
 
         def learn(asked: asyncio.Future[Outcome]) -> None:
             outcome = asked.result()
-            if isinstance(outcome, list) and isinstance(outcome[0], list):
-                self._times.learn(self._node, outcome[0], sent_at)
+            reply: Any = outcome[0] if isinstance(outcome, list) else None
+            if isinstance(reply, list):
+                self._times.learn(self._node, cast("list[bytes]", reply), sent_at)
 
         future.add_done_callback(learn)
         self._waiting.append((future, 1, now))
@@ -184,8 +185,8 @@ class _Stream(asyncio.Protocol):
         except Exception as error:  # bytes that are no replies
             self.fail(error)
 
-    def connection_lost(self, error: Exception | None) -> None:
-        self.fail(error or "the server has closed the connection")
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.fail(exc or "the server has closed the connection")
 
     def _look(self) -> None:
         """See whether those who wait have waited too long."""

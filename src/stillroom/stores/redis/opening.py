@@ -122,14 +122,22 @@ class RedisStores:
     def __repr__(self) -> str:
         return f"RedisStores({self._target!r})"
 
-    @cached_property
+    @property
     def blocking(self) -> Store:
         """What blocking callers ask."""
+        return self._blocking
+
+    @property
+    def tasks(self) -> Store:
+        """What callers on event loops ask."""
+        return self._tasks
+
+    @cached_property
+    def _blocking(self) -> Store:
         return self._side(self._far)
 
     @cached_property
-    def tasks(self) -> Store:
-        """What callers on event loops ask."""
+    def _tasks(self) -> Store:
         return self._side(RedisStore(self._loop_wire, self._shared))
 
     @cached_property
@@ -213,7 +221,7 @@ class RedisStores:
     def retire(self) -> None:
         """Let go of everything held: another store takes over."""
         drive(self.blocking.close())
-        if "tasks" in self.__dict__:
+        if "_tasks" in self.__dict__:
             close: Callable[[], Any] = self.tasks.close
             drive(close())
 

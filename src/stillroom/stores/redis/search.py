@@ -10,6 +10,7 @@ from ...protocols import Key, Keyspace, Lookup
 from .client import Node, pack
 from .envelope import Header
 from .finding import Asked, Finder
+from .layout import RedisKey
 from .shared import Shared
 from .wire import Wire, command
 
@@ -76,7 +77,7 @@ class Search:
     async def _which_are_fresh(
         self, entries: Sequence[tuple[Key, Asked, bytes]], tokens: Mapping[bytes, bytes | None]
     ) -> list[bool]:
-        known, further = dict(tokens), {}
+        known, further = dict(tokens), dict[bytes, RedisKey]()
         headers: list[Header | None] = []
         for key, asked, data in entries:
             header = self._finder.header(data)

@@ -133,6 +133,8 @@ class RedisStore:
         token, how = os.urandom(8), b"renew" if renew else b"alone" if alone else b"join"
         given = list(known.generations) if known is not None else []
         seen: list[Any] = given if len(given) == len(asked.generations) else []
+        if alone and (not seen or None in seen):  # others must be able to tell that this load began under other generations
+            seen = await self._looker.made(asked.generations, seen or await self._wire.values(asked.generations))
         keys = (asked.entry.name, self.layout.lease(asked.entry))
         digest = _digest(seen)
         first = run_script(LEASE, keys, token, digest, self._shared.lease, how, by=asked.entry)

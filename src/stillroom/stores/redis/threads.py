@@ -10,7 +10,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from ..._runtime.forks import on_fork
 from ...errors import StoreError
@@ -112,8 +112,8 @@ class ThreadLinks:
 
     async def values(self, node: Node, keys: Sequence[RedisKey]) -> Outcome:
         data = b"*%d\r\n$4\r\nMGET\r\n%b" % (len(keys) + 1, b"".join([key.bulk for key in keys]))
-        outcome = self.ask(node, data)
-        return outcome if isinstance(outcome, (list, StoreError)) else [outcome]
+        outcome: Any = self.ask(node, data)
+        return cast("Outcome", outcome if isinstance(outcome, (list, StoreError)) else [outcome])
 
     def ask(self, node: Node, command: bytes) -> Any:
         """Return the reply to one command that only reads, or why there is none."""
@@ -223,7 +223,7 @@ class ThreadLinks:
             return False
         link.asked_at = time.monotonic()
         if isinstance(reply, list):
-            self._times.learn(node, reply, sent_at)
+            self._times.learn(node, cast("list[bytes]", reply), sent_at)
         return True
 
     async def pause(self, length: float) -> None:

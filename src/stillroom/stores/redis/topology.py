@@ -105,10 +105,11 @@ class Topology:
 
     async def _ask_sentinels(self, links: Links, until: float) -> None:
         question = pack(b"SENTINEL", b"get-master-addr-by-name", self._target.service.encode())
-        problem: object = None
+        problem: Any = None
         for reply in (await _ask(links, self._target.nodes, question, until)).values():
-            if isinstance(reply, list) and len(reply) == 2:
-                master = Node(reply[0].decode(), int(reply[1]))
+            if reply is not None and not isinstance(reply, StoreError):
+                host, port = reply
+                master = Node(host.decode(), int(port))
                 if master != self.only_node and self.only_node is not None:
                     links.forget(self.only_node)
                 self.only_node = master
@@ -117,10 +118,10 @@ class Topology:
         raise StoreError(f"no sentinel tells where the server is: {problem}", store="redis", operation="route")
 
     async def _ask_cluster(self, links: Links, until: float) -> None:
-        problem: object = None
+        problem: Any = None
         nodes = list(dict.fromkeys([*self._known, *self._target.nodes]))[:_ASKED_AT_ONCE]
         for node, reply in (await _ask(links, nodes, _CLUSTER_SLOTS, until)).items():
-            if isinstance(reply, list) and reply:
+            if reply and not isinstance(reply, StoreError):
                 self._draw(reply, node)
                 return
             problem = reply

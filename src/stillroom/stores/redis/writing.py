@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ...entry import MISSING, Entry
 from ...errors import StillroomError, StoreError, UncacheableValue
@@ -70,7 +70,8 @@ class Writer:
             raise
         except Exception as error:  # whatever a serializer of the user's may raise
             raise UncacheableValue(
-                f"the serializer refused a {type(entry.value).__qualname__}: {error}", type=type(entry.value)
+                f"the serializer refused a {type(entry.value).__qualname__}: {error}",
+                type=cast("type[object]", type(entry.value)),
             ) from error
         kept = asked.names if names is None else names
         header = pack(entry, b"".join(tokens), kept, self._looker.ahead(asked.entry))
@@ -97,7 +98,7 @@ class Writer:
             data, reading = await self._looker.state(lookup, asked)
             if self._looker.is_fresh(reading):
                 return False
-            tokens = await self._looker.made(asked.generations, reading.generations)  # type: ignore[arg-type]
+            tokens = await self._looker.made(asked.generations, cast("Sequence[Any]", reading.generations))
             if await self._swap(lookup, asked, entry, tokens, _seen(data)):
                 return True
         raise self._contended("add")
@@ -125,7 +126,7 @@ class Writer:
         for _ in range(_TRIES):
             data, reading = await self._looker.state(lookup, asked)
             entry, names = initial, None
-            tokens: Sequence[Any] = reading.generations
+            tokens = cast("Sequence[Any]", reading.generations)
             if self._looker.is_fresh(reading):
                 assert reading.entry is not MISSING
                 if type(reading.entry.value) is not int:
