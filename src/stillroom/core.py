@@ -261,6 +261,8 @@ class Core:
         for one in self._sides():
             one.engine.retire()
         await side.store.close()
+        if isinstance(self.store, TwoSided):
+            self.store.retire()  # the other colour's connections too
         self.flights.clear()
 
     def plain_counts(self, space: Keyspace) -> tuple[int, int]:

@@ -47,7 +47,7 @@ def _returned(function: Callable[..., Any]) -> Any:
     """Return the annotation of what a function returns, with names resolved where that is possible."""
     plain: Any = inspect.unwrap(function)
     if not hasattr(plain, "__annotations__"):
-        plain = getattr(cast("type[Any]", type(plain)), "__call__", plain)  # noqa: B004 - an object that can be called
+        plain = getattr(cast("Any", type(plain)), "__call__", plain)  # noqa: B004 - an object that can be called
     annotation = getattr(plain, "__annotations__", {}).get("return", MISSING)
     if isinstance(annotation, str):
         module = sys.modules.get(getattr(plain, "__module__", ""), None)

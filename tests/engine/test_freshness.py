@@ -50,7 +50,8 @@ async def test_without_a_ttl_a_value_is_fresh_until_invalidated(scene: Scene, or
 
 async def test_the_ttl_of_the_cache_holds_for_decorators_that_give_none(scene: Scene) -> None:
     scene.open(ttl=60)
-    with_default, with_own, without = scene.cached(), scene.cached(ttl=600), scene.cached(ttl=None)
+    with_default = scene.cached(name="with the default")
+    with_own, without = scene.cached(name="with its own", ttl=600), scene.cached(name="without", ttl=None)
     assert [await with_default(), await with_own(), await without()] == ["v1", "v2", "v3"]
     scene.clock.advance(60)
     assert [await with_default(), await with_own(), await without()] == ["v4", "v2", "v3"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.concurrency.meeting import passengers
 from tests.engine.scene import Origin, Scene
 
 from stillroom.observe.events import LoadFailed, Outcome
@@ -118,7 +119,7 @@ async def test_callers_who_joined_a_failing_load_are_rescued_too(scene: Scene, o
     origin.error = OSError("down")
     with origin.held():
         callers = [scene.begin(load()) for _ in range(4)]
-        await scene.until(lambda: origin.loads == 2)
+        await scene.until(lambda: origin.loads == 2 and passengers(scene.cache) == 4)
     assert [await caller.result() for caller in callers] == ["v1"] * 4
     assert origin.loads == 2
 

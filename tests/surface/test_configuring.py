@@ -137,6 +137,7 @@ def test_configure_goes_to_any_store_and_back(clock: FakeClock) -> None:
     assert len(chaos.calls) == calls
 
 
+@pytest.mark.by_reference
 @pytest.mark.parametrize("url", BAD_URLS)
 def test_a_bad_url_changes_nothing(cache: Any, url: Any) -> None:
     f = cache(ttl=60)(lambda a: object())

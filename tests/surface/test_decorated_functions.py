@@ -217,7 +217,7 @@ def test_further_decorators_go_above_and_below(cache: Any) -> None:
         return wrapper
 
     above = shouting(cache(ttl=60)(undecorated))
-    below = cache(ttl=60)(shouting(undecorated))
+    below = cache(ttl=60, name="below")(shouting(undecorated))
     for cached in (above, below):
         assert cached(1) == cached(a=1) == "1X1.5"
         assert cached.invalidate(1) is True

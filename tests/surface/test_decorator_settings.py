@@ -277,9 +277,10 @@ def test_a_new_version_forgets_the_old_ones_values(cache: Any) -> None:
     assert old.peek(1) == "old"
 
 
+@pytest.mark.by_reference
 def test_a_namespace_is_invalidated_as_one(cache: Any) -> None:
-    inside = cache(namespace="reports")(lambda a: object())
-    outside = cache()(lambda a: object())
+    inside = cache(name="inside", namespace="reports")(lambda a: object())
+    outside = cache(name="outside")(lambda a: object())
     kept, gone = outside(1), inside(1)
     cache.invalidate(namespace="reports")
     assert outside(1) is kept

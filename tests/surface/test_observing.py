@@ -46,8 +46,8 @@ def test_every_call_below_is_listed(cache: Any, clock: FakeClock) -> None:
         f(1)
         f.refresh(1)
         f.bypass(1)
-    assert calls[0] == CallAnswered("f(1)", "f", Outcome.MISS, "memory", 60.0)
-    assert calls[1] == CallAnswered("f(1)", "f", Outcome.HIT, "memory", 50.0)
+    assert calls[0] == CallAnswered("f(1)", "f", Outcome.MISS, cache._core.store.name, 60.0)
+    assert calls[1] == CallAnswered("f(1)", "f", Outcome.HIT, cache._core.store.name, 50.0)
     assert outcomes(calls) == ["miss", "hit", "refresh", "bypass"]
     f(1)
     assert len(calls) == 4
@@ -291,15 +291,15 @@ def test_everything_that_happens_is_told(cache: Any) -> None:
     f.invalidate_all()
     cache.invalidate(tags=["t"], namespace="n")
     cache.clear()
-    error = heard[2].error  # type: ignore[attr-defined]
+    error, store = heard[2].error, cache._core.store.name  # type: ignore[attr-defined]
     assert heard == [
         LoadFinished("f(1)", "f", 0.0, True),
-        CallAnswered("f(1)", "f", Outcome.MISS, "memory", 60.0),
+        CallAnswered("f(1)", "f", Outcome.MISS, store, 60.0),
         LoadFailed("f(0)", "f", error, rescued=False, behind=False),
-        CallAnswered("f(0)", "f", Outcome.ERROR, "memory", None),
+        CallAnswered("f(0)", "f", Outcome.ERROR, store, None),
         heard[4],
         LoadFinished("f(3)", "f", 0.0, False),
-        CallAnswered("f(3)", "f", Outcome.MISS, "memory", None),
+        CallAnswered("f(3)", "f", Outcome.MISS, store, None),
         Invalidated(keys=("f(1)",)),
         Invalidated(function="f"),
         Invalidated(tags=("t",), namespace="n"),

@@ -23,18 +23,29 @@ def cache() -> Cache:
     return Cache()
 
 
+@pytest.mark.memory_only("a shared store outlives the code; version= is for that")
 @pytest.mark.parametrize("is_gone", [False, True])
-@pytest.mark.parametrize("settings", [({}, {}), ({"version": 1}, {"version": 2}), ({}, {"version": 2})])
-def test_a_function_that_is_defined_anew_is_not_served_what_the_former_one_loaded(
-    cache: Cache, settings: tuple[dict[str, Any], dict[str, Any]], is_gone: bool
+def test_a_function_that_is_defined_anew_is_not_served_what_the_former_one_loaded(cache: Cache, is_gone: bool) -> None:
+    """Rule 9."""
+    _takes_over(cache, {}, {}, is_gone)
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+@pytest.mark.parametrize("former", [{"version": 1}, {}], ids=str)
+def test_a_function_of_another_version_is_not_served_what_the_former_one_loaded(
+    cache: Cache, former: dict[str, Any], is_gone: bool
 ) -> None:
     """Rule 9: a function is its module, qualified name and version."""
-    former = _defined(cache, "old", **settings[0])
+    _takes_over(cache, former, {"version": 2}, is_gone)
+
+
+def _takes_over(cache: Cache, first: dict[str, Any], second: dict[str, Any], is_gone: bool) -> None:
+    former = _defined(cache, "old", **first)
     assert former(1) == "old"
     if is_gone:
         del former
         gc.collect()
-    latter = _defined(cache, "new", **settings[1])
+    latter = _defined(cache, "new", **second)
     assert latter(1) == "new"
     assert cache.get("taken:1") == "new"
     if not is_gone:

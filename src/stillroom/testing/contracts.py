@@ -7,6 +7,7 @@ The tests are coroutines: run them under whatever runs coroutine tests in your s
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from .._engine.generations import function_generation, tag_generation
@@ -200,6 +201,27 @@ class StoreContract:
         await self.store.read((counted,), count=False)
         (reading,) = await self.store.read((counted,))
         assert reading.uses == 1
+
+    async def test_a_value_goes_on_being_counted_for_as_long_as_it_is_the_same(self) -> None:
+        """Rule 38: neither new times nor a refresh that failed give it further hits; another value begins from zero."""
+        counted = self.lookup._replace(is_counted=True)
+        await self.load(1)
+        assert await self._uses(counted) == 0
+        assert await self.store.touch(self.key, self.clock.now() + 100, self.clock.now() + 100)
+        assert await self._uses(counted) == 1
+        assert await self.store.increment(self.lookup, 1, self.entry(1)) == 2
+        assert await self._uses(counted) == 2
+        lease = await self.store.lease(self.lookup)
+        assert lease.reading.entry is not MISSING
+        put_off = replace(lease.reading.entry, retry_at=self.clock.now() + 5)
+        assert await self.store.fill(self.key, put_off, lease)
+        assert await self._uses(counted) == 3
+        await self.load(2)
+        assert await self._uses(counted) == 0
+
+    async def _uses(self, lookup: Lookup) -> int:
+        (reading,) = await self.store.read((lookup,))
+        return reading.uses
 
     async def test_a_closed_store_is_empty_and_stays_so(self) -> None:
         await self.load("Ada")

@@ -74,7 +74,7 @@ class _Gathered:
                 if not future.done():
                     future.set_result(outcome)  # with an error of the server's in it
             return
-        values = cast("list[Any]", outcome[0])
+        values: list[Any] = cast("Any", outcome)[0]
         for future, indexes in self.asks:
             if not future.done():
                 future.set_result([values[index] for index in indexes])

@@ -176,7 +176,11 @@ class RedisStore:
         if life is None:
             await self.release(key, lease)
             return False
-        fill = run_script(FILL, self._writer.keys(lease.asked.entry), lease.token, data, life, by=lease.asked.entry)
+        known = lease.reading.entry
+        is_same = known is not MISSING and entry.retry_at > known.retry_at  # put off, since a refresh has failed
+        fill = run_script(
+            FILL, self._writer.keys(lease.asked.entry), lease.token, data, life, int(is_same), by=lease.asked.entry
+        )
         stood, *_ = await self._wire.run([fill, *self._shared.lives.prolonging(lease.asked.generations, tokens, life)])  # type: ignore[arg-type]
         return bool(stood)
 

@@ -113,7 +113,10 @@ class ThreadLinks:
     async def values(self, node: Node, keys: Sequence[RedisKey]) -> Outcome:
         data = b"*%d\r\n$4\r\nMGET\r\n%b" % (len(keys) + 1, b"".join([key.bulk for key in keys]))
         outcome: Any = self.ask(node, data)
-        return cast("Outcome", outcome if isinstance(outcome, (list, StoreError)) else [outcome])
+        if isinstance(outcome, StoreError):
+            return outcome
+        values: list[Any] = cast("Any", outcome) if isinstance(outcome, list) else [outcome]
+        return values
 
     def ask(self, node: Node, command: bytes) -> Any:
         """Return the reply to one command that only reads, or why there is none."""

@@ -112,7 +112,7 @@ class Writer:
             data = b""  # over already: what it would replace is out of date all the same
         node = self._wire.topology.node_of(asked.entry.slot)
         late = self._shared.times.later(node, self._wire.patience)
-        swap = run_script(SWAP, self.keys(asked.entry), seen, data, life or 0, late, by=asked.entry)
+        swap = run_script(SWAP, self.keys(asked.entry), seen, data, life or 0, late, int(names is not None), by=asked.entry)
         keys = asked.generations
         prolonging = self._shared.lives.prolonging(keys, tokens, life or 0) if life is not None and names is None else []
         stood, *_ = await self._wire.run([swap, *prolonging], is_repeatable=seen == b"any")

@@ -1,7 +1,8 @@
 -- Give a lease back, and store an entry if the lease still stood; tell whether it did.
 --
 -- KEYS: the entry, its leases, the count of its reads
--- ARGV: the token, the entry (empty: store nothing), its life in milliseconds (0: no end)
+-- ARGV: the token, the entry (empty: store nothing), its life in milliseconds (0: no end), whether its value is the one that was
+--       there before, so that its reads go on counting (1: yes)
 local held = redis.call('GET', KEYS[2])
 if not held then return 0 end
 local rest, stood = {}, false
@@ -24,5 +25,5 @@ if ARGV[3] == '0' then
 else
   redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 end
-redis.call('DEL', KEYS[3])
+if ARGV[4] ~= '1' then redis.call('DEL', KEYS[3]) end
 return 1
