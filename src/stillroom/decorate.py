@@ -94,7 +94,7 @@ def _cached(
 ) -> _Cached:
     parameters = Parameters.of(function)
     name = _name(function, identity)
-    number, is_shareable = (1, True) if identity.name is not None else core.labels.number(name, function)
+    number, is_shareable = (1, unshared) if identity.name is not None else core.labels.number(name, function)
     keying, template = _keying(core, parameters, name, identity, number)
     operations = Operations(
         core,

@@ -54,7 +54,7 @@ class Operations:
         tags: the templates of its tags.
         policy: its freshness rules.
         form: in what form its values are stored outside of this process.
-        is_shareable: no other function goes by the same name, so a store that is shared can tell them apart.
+        is_shareable: tells whether no other function goes by the same name, so that a store that is shared can tell them apart.
 
     Attributes:
         is_retired: another function was defined in its place, so this one no longer caches.
@@ -76,7 +76,7 @@ class Operations:
         tags: tuple[Template, ...],
         policy: Policy,
         form: Form,
-        is_shareable: bool = True,
+        is_shareable: Callable[[], bool],
     ) -> None:
         self.core = core
         self.function = function
@@ -183,7 +183,7 @@ class Operations:
         Raises:
             ConfigurationError: the function has a setting that makes no sense there.
         """
-        if not self._is_shareable and not self.keying.shared:
+        if not self.keying.shared and not self._is_shareable():
             raise ConfigurationError(
                 f"two different functions are called {self.name}, or one that depends on where it was made; on a store that is "
                 f"shared, each would be served the other's values: give each a name of its own with name=",

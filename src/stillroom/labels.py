@@ -14,19 +14,19 @@ from typing import Any, NamedTuple
 
 from ._runtime.forks import ForkSafeLock
 
-__all__ = ["Labels"]
+__all__ = ["Labels", "unshared"]
 
 
 class _Claim(NamedTuple):
     """What is known of the functions that have claimed a name.
 
     Attributes:
-        code: that of the last one.
+        essence: what the last one does, see `_essence`.
         last: the last one, while it lives.
         number: how many there have been.
     """
 
-    code: object
+    essence: _Essence | None
     last: Callable[[], object]
     number: int
 
@@ -38,20 +38,61 @@ class Labels:
         self._lock = ForkSafeLock()
         self._claims: dict[str, _Claim] = {}
 
-    def number(self, name: str, function: Callable[..., Any]) -> tuple[int, bool]:
-        """Claim a name; return the function's number among those of that name, and whether a shared store may know it so."""
-        code = getattr(function, "__code__", None)
+    def number(self, name: str, function: Callable[..., Any]) -> tuple[int, Callable[[], bool]]:
+        """Claim a name; return the function's number among those of that name, and what tells if a shared store may know it so.
+
+        That is asked when a shared store is used first, not now: when a cell of a notebook is run again, its name still stands
+        for the former function until the new one has been made.
+        """
+        essence = _essence(function)
         with self._lock:
             claim = self._claims.get(name)
             number = 1 if claim is None else claim.number + 1
-            self._claims[name] = _Claim(code, _weak(function), number)
+            self._claims[name] = _Claim(essence, _weak(function), number)
         if claim is None:
-            return 1, True
+            return 1, unshared
         if getattr(function, "__closure__", None):
-            return number, False
-        is_defined_anew = code is not None and code is claim.code
-        replaces_one_that_is_gone = "<" not in name and claim.last() is None  # as in a notebook whose cell is run again
-        return number, is_defined_anew or replaces_one_that_is_gone
+            return number, _never
+        if essence is not None and essence == claim.essence:  # the same function, defined anew
+            return number, unshared
+        former = claim.last
+        return number, _never if "<" in name else lambda: former() is None
+
+
+def unshared() -> bool:
+    """Tell that no other function goes by the name."""
+    return True
+
+
+def _never() -> bool:
+    return False
+
+
+class _Essence:
+    """What a function does: its code, and the defaults that it was given. Compares by identity, and so runs nobody's code."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, parts: tuple[object, ...]) -> None:
+        self._parts = parts
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, _Essence)
+            and len(self._parts) == len(other._parts)
+            and all(one is another for one, another in zip(self._parts, other._parts, strict=True))
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _essence(function: Callable[..., Any]) -> _Essence | None:
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return None
+    defaults = getattr(function, "__defaults__", None) or ()
+    keywords = getattr(function, "__kwdefaults__", None) or {}
+    return _Essence((code, *defaults, *(keywords[name] for name in sorted(keywords))))
 
 
 def _weak(function: object) -> Callable[[], object]:

@@ -205,12 +205,22 @@ class _Stream(asyncio.Protocol):
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
-        self._transport.abort()
         waiting, self._waiting = self._waiting, deque()
-        for future, _, _ in waiting:
-            if not future.done():
-                future.set_result(failed(self._node, error))
+        if self._loop.is_closed():
+            _close_socket(self._transport)
+        else:
+            self._transport.abort()
+            for future, _, _ in waiting:
+                if not future.done():
+                    future.set_result(failed(self._node, error))
         self._connection._writer = self._connection._reader = None  # so that redis-py does not complain of what it finds open
+
+
+def _close_socket(transport: Any) -> None:
+    """Close what a loop that is closed cannot close any more; loops other than asyncio's own have done so."""
+    if getattr(transport, "_sock", None) is not None:
+        transport._sock.close()
+        transport._sock, transport._closing = None, True
 
 
 class _OfLoop:
@@ -281,7 +291,8 @@ class _OfLoop:
         """Close all connections of the loop."""
         self.is_closed = True
         for task in self._opening.values():
-            task.cancel()
+            if not task.get_loop().is_closed():
+                task.cancel()
         for node in list(self._streams):
             self.forget(node)
 
@@ -350,9 +361,9 @@ class LoopLinks:
         """Close the connections of this loop at once, and have those of other loops closed by themselves."""
         self._is_closed = True
         for loop, links in list(self._loops.items()):
-            if loop is asyncio._get_running_loop():
+            if loop is asyncio._get_running_loop() or loop.is_closed():
                 links.close()
-            elif not loop.is_closed():
+            else:
                 loop.call_soon_threadsafe(links.close)
 
     def _here(self) -> _OfLoop:
@@ -362,6 +373,8 @@ class LoopLinks:
             return links
         links = self._loops.get(loop)
         if links is None:
+            for closed in [one for one in list(self._loops) if one.is_closed()]:  # by nothing but `loop.close()`
+                self._loops.pop(closed).close()
             links = self._loops[loop] = _OfLoop(self._target, self.timeout, self._times)
             links.is_closed = self._is_closed
         self._last = (weakref.ref(loop), links)

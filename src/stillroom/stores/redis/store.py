@@ -17,7 +17,7 @@ from collections.abc import Coroutine, Iterable, Sequence
 from hashlib import blake2b
 from typing import Any, Final
 
-from ...entry import Entry
+from ...entry import MISSING, Entry
 from ...errors import UncacheableValue
 from ...protocols import Key, Keyspace, Lease, Lookup, Reading
 from .finding import Asked
@@ -205,7 +205,7 @@ class RedisStore:
         drops = [run_script(DROP, self._writer.keys(one.entry), by=one.entry) for one in asked]
         generations = list({key.name: key for one in asked for key in one.generations}.values())
         reads = [command(key, b"GET", key.name) for key in generations]
-        replies = await self._wire.run([*drops, *reads])
+        replies = await self._wire.run([*drops, *reads], is_lasting=True)
         tokens = dict(zip([key.name for key in generations], replies[len(drops) :], strict=True))
         return await self._search.count_fresh(list(zip(wanted, asked, replies[: len(drops)], strict=True)), tokens)
 
@@ -215,7 +215,7 @@ class RedisStore:
         if everything:
             keys.append(self.layout.everything)
         if keys:
-            await self._wire.run([command(key, b"DEL", key.name) for key in keys])
+            await self._wire.run([command(key, b"DEL", key.name) for key in keys], is_lasting=True)
 
     async def names(self, space: Keyspace, *, fresh: bool = True) -> list[str]:
         """Return the local keys of a keyspace of names; see `Store.names`."""

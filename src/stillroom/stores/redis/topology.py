@@ -6,6 +6,9 @@ cannot be reached or is no primary any more.
 
 from __future__ import annotations
 
+import math
+import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,28 +25,42 @@ _ASKED_AT_ONCE = 6
 _CLUSTER_SLOTS = pack(b"CLUSTER", b"SLOTS")
 
 
-class Topology:
-    """The nodes of one target.
+_BELIEVED = 1.0
+"""For how many seconds what the sentinels said is believed: a server that has been replaced may not know it itself."""
 
-    Attributes:
-        only_node: the node that has all keys; ``None`` on a cluster, and while nothing is known yet.
-        is_known: whether the picture may be trusted.
-        epoch: changes with the picture.
-    """
+
+class Topology:
+    """The nodes of one target."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
         self._kind = target.kind
         self._slots: list[Node | None] = []
         self._known: tuple[Node, ...] = target.nodes
-        self.only_node: Node | None = target.nodes[0] if target.kind == "single" else None
-        self.is_known = self.only_node is not None
-        self.epoch = 0
+        self._only: Node | None = target.nodes[0] if target.kind == "single" else None
+        self._is_known = self._only is not None
+        self._replicated: frozenset[Node] = frozenset()
+        self._suspects: set[Node] = set()
+        self._doubt_at = math.inf
+
+    @property
+    def only_node(self) -> Node | None:
+        """The node that has all keys; ``None`` on a cluster, and while it is to be asked for."""
+        return self._only if time.monotonic() < self._doubt_at else None
 
     @property
     def is_cluster(self) -> bool:
         """Whether keys are spread over several nodes."""
         return self._kind == "cluster"
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the picture may be trusted."""
+        return self._is_known and time.monotonic() < self._doubt_at
+
+    def has_replica(self, node: Node) -> bool:
+        """Tell whether a node has a replica that may take over."""
+        return node in self._replicated
 
     def node_of(self, slot: int) -> Node:
         """Return the node that has the keys of a slot.
@@ -51,32 +68,33 @@ class Topology:
         Raises:
             StoreError: none has.
         """
-        if self.only_node is not None:
-            return self.only_node
+        if self._only is not None:
+            return self._only
         node = self._slots[slot] if self._slots else None
         if node is None:
-            self.is_known = False
+            self._is_known = False
             raise StoreError(f"no node of the cluster has slot {slot}", store="redis", operation="route")
         return node
 
     def primaries(self) -> list[Node]:
         """Return all nodes that have keys."""
-        if self.only_node is not None:
-            return [self.only_node]
+        if self._only is not None:
+            return [self._only]
         return sorted({node for node in self._slots if node is not None})
 
     def moved(self, slot: int, node: Node) -> None:
         """Take note of where a slot is now; whatever else has moved is asked for."""
         if self._kind != "cluster":  # it was taken for a single server: `cluster=False`, or it has been made one since
-            self._kind, self.only_node = "cluster", None
+            self._kind, self._only = "cluster", None
         if self._slots:
             self._slots[slot] = node
-        self.is_known = False
+        self._is_known = False
 
     def suspect(self, node: Node) -> None:
         """Take note that a node did not do what it should."""
+        self._suspects.add(node)
         if self._kind != "single":
-            self.is_known = False
+            self._is_known = False
 
     async def learn(self, links: Links, until: float) -> None:
         """Draw the picture anew.
@@ -90,61 +108,95 @@ class Topology:
             await self._ask_sentinels(links, until)
         elif self._kind == "cluster":
             await self._ask_cluster(links, until)
-        self.is_known = True
-        self.epoch += 1
+        self._is_known = True
+        self._suspects.clear()
+        self._doubt_at = time.monotonic() + _BELIEVED if self._kind == "sentinel" else math.inf
 
     async def _learn_kind(self, links: Links, until: float) -> None:
         node = self._target.nodes[0]
-        reply = (await _ask(links, [node], _CLUSTER_INFO, until))[node]
+        (reply,) = (await _ask(links, [node], until, [_CLUSTER_INFO]))[node]
         if isinstance(reply, StoreError) and "refused to tell" not in str(reply):
             raise reply
         if isinstance(reply, bytes) and b"cluster_enabled:1" in reply:
             self._kind = "cluster"
         else:
-            self._kind, self.only_node = "single", node
+            self._kind, self._only = "single", node
 
     async def _ask_sentinels(self, links: Links, until: float) -> None:
-        question = pack(b"SENTINEL", b"get-master-addr-by-name", self._target.service.encode())
+        service = self._target.service.encode()
+        where, replicas = pack(b"SENTINEL", b"get-master-addr-by-name", service), pack(b"SENTINEL", b"replicas", service)
         problem: Any = None
-        for reply in (await _ask(links, self._target.nodes, question, until)).values():
-            if reply is not None and not isinstance(reply, StoreError):
-                host, port = reply
-                master = Node(host.decode(), int(port))
-                if master != self.only_node and self.only_node is not None:
-                    links.forget(self.only_node)
-                self.only_node = master
-                return
-            problem = reply or f"it knows no service {self._target.service!r}"
+        for place, others in (await self._ask(links, self._target.nodes, until, where, replicas)).values():
+            if place is None or isinstance(place, StoreError):
+                problem = place or f"it knows no service {self._target.service!r}"
+                continue
+            host, port = place
+            master = Node(host.decode(), int(port))
+            if self._only not in (master, None):
+                links.forget(self._only)
+            self._only = master
+            heard = not isinstance(others, StoreError) and any(map(_is_well, others))
+            self._replicated = frozenset([master] if heard else [])
+            return
         raise StoreError(f"no sentinel tells where the server is: {problem}", store="redis", operation="route")
 
     async def _ask_cluster(self, links: Links, until: float) -> None:
-        problem: Any = None
         nodes = list(dict.fromkeys([*self._known, *self._target.nodes]))[:_ASKED_AT_ONCE]
-        for node, reply in (await _ask(links, nodes, _CLUSTER_SLOTS, until)).items():
-            if reply and not isinstance(reply, StoreError):
-                self._draw(reply, node)
-                return
-            problem = reply
-        raise StoreError(f"no node of the cluster tells where its keys are: {problem}", store="redis", operation="route")
+        maps: list[tuple[Any, Node]] = []
+        problem: Any = None
+        for node, (reply,) in (await self._ask(links, nodes, until, _CLUSTER_SLOTS)).items():
+            if not reply or isinstance(reply, StoreError):
+                problem = reply
+            else:
+                maps.append((reply, node))
+        if not maps:
+            raise StoreError(f"no node of the cluster tells where its keys are: {problem}", store="redis", operation="route")
+        votes = Counter(_primaries(ranges) for ranges, _ in maps)  # a node that is cut off from the others goes by an old map
+        self._draw(*max(maps, key=lambda one: votes[_primaries(one[0])]))
+
+    async def _ask(self, links: Links, nodes: Sequence[Node], until: float, *questions: bytes) -> dict[Node, list[Any]]:
+        """Ask several nodes side by side; those that have just failed only if no other answers."""
+        well = [node for node in nodes if node not in self._suspects]
+        answers = await _ask(links, well, until, questions)
+        if all(isinstance(first, StoreError) for first, *_ in answers.values()):
+            answers.update(await _ask(links, [node for node in nodes if node not in well], until, questions))
+        return answers
 
     def _draw(self, ranges: list[Any], asked: Node) -> None:
         slots: list[Node | None] = [None] * SLOTS
         known: set[Node] = set()
+        replicated: set[Node] = set()
         for first, last, *nodes in ranges:
             homes = [Node(host.decode() if host else asked.host, port) for host, port, *_ in nodes]
             slots[first : last + 1] = [homes[0]] * (last + 1 - first)
             known.update(homes)
+            replicated.update(homes[:1] if homes[1:] else ())
         self._slots = slots
+        self._replicated = frozenset(replicated)
         self._known = tuple(sorted(known))
 
 
-async def _ask(links: Links, nodes: Sequence[Node], question: bytes, until: float) -> dict[Node, Any]:
-    """Ask several nodes side by side, so that one that hangs costs no more than one that answers."""
-    answers: dict[Node, Any] = {}
-    batches = [Batch(node, question, 1) for node in nodes]
+async def _ask(links: Links, nodes: Sequence[Node], until: float, questions: Sequence[bytes]) -> dict[Node, list[Any]]:
+    batches = [Batch(node, b"".join(questions), len(questions)) for node in nodes]
+    answers: dict[Node, list[Any]] = {}
     for node, outcome in zip(nodes, await links.exchange(batches, until), strict=True):
-        answer = outcome if isinstance(outcome, StoreError) else outcome[0]
-        if isinstance(answer, ReplyError):
-            answer = StoreError(f"{node} refused to tell: {answer}", store="redis", operation="route")
-        answers[node] = answer
+        if isinstance(outcome, StoreError):
+            answers[node] = [outcome] * len(questions)
+        else:
+            answers[node] = [_refusal(node, one) if isinstance(one, ReplyError) else one for one in outcome]
     return answers
+
+
+def _refusal(node: Node, error: Exception) -> StoreError:
+    return StoreError(f"{node} refused to tell: {error}", store="redis", operation="route")
+
+
+def _primaries(ranges: list[Any]) -> tuple[tuple[Any, ...], ...]:
+    """Return what makes two maps of a cluster the same."""
+    return tuple(sorted((first, last, primary[1], primary[0]) for first, last, primary, *_ in ranges))
+
+
+def _is_well(replica: list[bytes]) -> bool:
+    """Tell whether a sentinel's description of a replica says that it could take over."""
+    told = dict(zip(replica[::2], replica[1::2], strict=False))
+    return not any(sign in told.get(b"flags", b"") for sign in (b"down", b"disconnected"))

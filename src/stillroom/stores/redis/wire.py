@@ -24,6 +24,8 @@ __all__ = ["Command", "Wire", "command", "run_script"]
 
 _ROUNDS = 6
 """How often a command is redirected or sent again before it counts as failed."""
+_FOR_REPLICAS = 0.4
+"""The part of an operation's time that it waits for a replica at most."""
 _TRY_AGAIN = ("TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY")
 _ASKING = pack(b"ASKING")
 _PING = pack(b"PING")
@@ -102,12 +104,14 @@ class Wire:
                 return outcome
         return await self.run([Command(key, b"*2\r\n$3\r\nGET\r\n" + key.bulk) for key in keys])
 
-    async def run(self, commands: Sequence[Command], *, is_repeatable: bool = True) -> list[Any]:
+    async def run(self, commands: Sequence[Command], *, is_repeatable: bool = True, is_lasting: bool = False) -> list[Any]:
         """Run commands and return their replies.
 
         Args:
             commands: what to run.
             is_repeatable: to run them twice does no harm.
+            is_lasting: wait, for part of the time that an operation may take, until a replica has heard of it too: it must not
+                be undone when the replica takes over.
 
         Raises:
             StoreError: a node could not be reached, or refused a command.
@@ -117,19 +121,23 @@ class Wire:
         replies: list[Any] = [None] * len(commands)
         errands = [_Errand(index, one) for index, one in enumerate(commands)]
         for turn in range(_ROUNDS):
-            errands = await self._round(errands, replies, is_repeatable, until)
+            errands = await self._round(errands, replies, until, is_repeatable, is_lasting)
             if not errands:
                 return replies
             if turn:
                 await self.links.pause(0.01 * turn)
         raise StoreError("the cluster sends commands from node to node", store="redis", operation="run")
 
-    async def _round(self, errands: list[_Errand], replies: list[Any], is_repeatable: bool, until: float) -> list[_Errand]:
+    async def _round(
+        self, errands: list[_Errand], replies: list[Any], until: float, is_repeatable: bool, is_lasting: bool
+    ) -> list[_Errand]:
         """Send commands to where they belong; return those that have to be sent again."""
         homes: dict[Node, list[_Errand]] = {}
         for errand in errands:
             homes.setdefault(errand.node or self.topology.node_of(errand.command.key.slot), []).append(errand)
+        replicated = [node for node in homes if is_lasting and self.topology.has_replica(node)]
         batches = [_batch(node, given, is_repeatable) for node, given in homes.items()]
+        batches = [self._awaiting_replica(one) if one.node in replicated else one for one in batches]
         again: list[_Errand] = []
         failure: StoreError | None = None
         for (node, given), outcome in zip(homes.items(), await self.links.exchange(batches, until), strict=True):
@@ -150,6 +158,10 @@ class Wire:
         if again:
             await self._ready(until)
         return again
+
+    def _awaiting_replica(self, batch: Batch) -> Batch:
+        wait = pack(b"WAIT", 1, int(self.patience * 1000 * _FOR_REPLICAS) or 1)
+        return batch._replace(data=batch.data + wait, replies=batch.replies + 1)
 
     def _is_to_go_again(self, errand: _Errand, node: Node, error: str) -> bool:
         kind, _, rest = error.partition(" ")

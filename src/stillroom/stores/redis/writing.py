@@ -115,7 +115,7 @@ class Writer:
         swap = run_script(SWAP, self.keys(asked.entry), seen, data, life or 0, late, int(names is not None), by=asked.entry)
         keys = asked.generations
         prolonging = self._shared.lives.prolonging(keys, tokens, life or 0) if life is not None and names is None else []
-        stood, *_ = await self._wire.run([swap, *prolonging], is_repeatable=seen == b"any")
+        stood, *_ = await self._wire.run([swap, *prolonging], is_repeatable=seen == b"any", is_lasting=True)
         if stood < 0:
             raise StoreError("the command arrived too late to count", store="redis", operation="write")
         return bool(stood)

@@ -15,6 +15,9 @@ local standing, last = {}, now + length
 for at = 1, #held - 23, 24 do
   local generations, ends = string.sub(held, at + 8, at + 15), struct.unpack('<d', held, at + 16)
   if ends > now then
+    if string.sub(held, at, at + 7) == ARGV[1] then
+      return {1, redis.call('GET', KEYS[1])}  -- the command was sent again
+    end
     if how == 'alone' and (generations == ARGV[2] or generations == unknown or ARGV[2] == unknown) then
       return {0, redis.call('GET', KEYS[1])}
     end
