@@ -10,6 +10,7 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ._engine.generations import shared_name
 from ._runtime.blocking import BlockingRuntime
 from ._runtime.flights import Flights
 from ._runtime.forks import ForkSafeLock, imported_late
@@ -21,7 +22,7 @@ from .observe.hub import Hub
 from .observe.outcome import Outcome
 from .observe.stats import Ledger, Stats
 from .observe.watching import Watching
-from .protocols import Clock, Key, Keyspace, Lookup, Store, TwoSided
+from .protocols import Clock, Key, Keyspace, Lookup, Serializer, Store, TwoSided
 from .side import Side
 from .stores.memory import Gate, MemoryStore
 
@@ -73,7 +74,7 @@ class Core:
         self.hub = Hub(self._set_plain)
         self.store = store
         self.memory = _memory_of(store)
-        self._watcher = Watching(self.hub, lambda: self.store)
+        self._watcher = Watching(self.hub, lambda: self.store, self._serializer_of)
         if isinstance(store, TwoSided):
             store.watch(self._watcher)
         self.blocking = Side(self, BlockingRuntime(clock))
@@ -209,6 +210,10 @@ class Core:
             generation = self._over.popleft()
             if self.memory is not None:
                 drive(self.memory.invalidate(names=(generation,)))
+
+    def _serializer_of(self, generation: str) -> Serializer | None:
+        found = [one for one in self._living() if shared_name(one.generation) == generation]
+        return found[0].serializer() if found else None
 
     def _forget_gate(self, gate: Gate) -> None:
         with self._lock:

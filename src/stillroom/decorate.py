@@ -15,6 +15,7 @@ from .function import Operations
 from .keying import ByArguments, ByRule, ByTemplate, Keying, rule
 from .keys import Template
 from .kinds import Kind
+from .labels import unshared
 from .methods import BoundFunction, descriptor
 from .parameters import Parameters
 from .settings import text

@@ -161,20 +161,20 @@ class Operations:
         """Return the key of a call, with the generations that it goes by."""
         key = Key(self.keying.space, self.keying.local(values))
         owner = self.generation if self.keying.shared else None
-        store, serializer = self._serializer
-        if store is not self.core.store:
-            serializer = self._find_serializer()
+        serializer = self.serializer()
         if not self._tags:
             return Lookup(key, (self.generation,), owner, serializer, self._is_counted)
         arguments = self.keying.arguments(values)
         names = (self.generation, *(tag_generation(tag.render(arguments)) for tag in self._tags))
         return Lookup(key, names, owner, serializer, self._is_counted)
 
-    def _find_serializer(self) -> Serializer | None:
+    def serializer(self) -> Serializer | None:
         """Return what turns the values into bytes for the store that the cache uses now."""
+        known, serializer = self._serializer
         store = self.core.store
-        serializer = self.serializer_on(store) if isinstance(store, TwoSided) else None
-        self._serializer = (store, serializer)
+        if known is not store:
+            serializer = self.serializer_on(store) if isinstance(store, TwoSided) else None
+            self._serializer = (store, serializer)
         return serializer
 
     def serializer_on(self, store: TwoSided) -> Serializer:

@@ -26,7 +26,7 @@ class _Claim(NamedTuple):
         number: how many there have been.
     """
 
-    essence: _Essence | None
+    essence: tuple[object, ...]
     last: Callable[[], object]
     number: int
 
@@ -53,7 +53,7 @@ class Labels:
             return 1, unshared
         if getattr(function, "__closure__", None):
             return number, _never
-        if essence is not None and essence == claim.essence:  # the same function, defined anew
+        if _is_same(essence, claim.essence):  # the same function, defined anew
             return number, unshared
         former = claim.last
         return number, _never if "<" in name else lambda: former() is None
@@ -68,31 +68,19 @@ def _never() -> bool:
     return False
 
 
-class _Essence:
-    """What a function does: its code, and the defaults that it was given. Compares by identity, and so runs nobody's code."""
-
-    __slots__ = ("_parts",)
-
-    def __init__(self, parts: tuple[object, ...]) -> None:
-        self._parts = parts
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, _Essence)
-            and len(self._parts) == len(other._parts)
-            and all(one is another for one, another in zip(self._parts, other._parts, strict=True))
-        )
-
-    __hash__ = None  # type: ignore[assignment]
-
-
-def _essence(function: Callable[..., Any]) -> _Essence | None:
+def _essence(function: Callable[..., Any]) -> tuple[object, ...]:
+    """Return what makes a function do what it does: its code, and the defaults it was given; nothing if it does not say."""
     code = getattr(function, "__code__", None)
     if code is None:
-        return None
+        return ()
     defaults = getattr(function, "__defaults__", None) or ()
     keywords = getattr(function, "__kwdefaults__", None) or {}
-    return _Essence((code, *defaults, *(keywords[name] for name in sorted(keywords))))
+    return (code, *defaults, *(keywords[name] for name in sorted(keywords)))
+
+
+def _is_same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
+    """Compare by identity, which runs nobody's code."""
+    return bool(one) and len(one) == len(other) and all(this is that for this, that in zip(one, other, strict=True))
 
 
 def _weak(function: object) -> Callable[[], object]:

@@ -312,7 +312,11 @@ class Glancing(Protocol):
 
 
 class Watcher(Protocol):
-    """Hears of what happens to a store, outside of any call."""
+    """Hears of what happens to a store outside of any call, and tells what only the cache knows."""
+
+    def serializer_of(self, generation: str) -> Serializer | None:
+        """Return what the values of a function are read with, given its generation; ``None`` if there is no such function."""
+        ...
 
     def lost(self, error: StoreError) -> None:
         """The store is out of reach."""

@@ -28,9 +28,10 @@ class Source:
         ledger: its counts.
         awaits: whether a load must be awaited.
         shown: turns what a load returned into the value that users know.
+        has_warned: the log has been told that a result cannot be stored.
     """
 
-    __slots__ = ("awaits", "ledger", "name", "policy", "shown")
+    __slots__ = ("awaits", "has_warned", "ledger", "name", "policy", "shown")
 
     def __init__(
         self, name: str, policy: Policy, ledger: Ledger, awaits: bool, shown: Callable[[Any], Any] = lambda value: value
@@ -40,6 +41,7 @@ class Source:
         self.ledger = ledger
         self.awaits = awaits
         self.shown = shown
+        self.has_warned = False
 
 
 class Call:

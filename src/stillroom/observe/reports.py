@@ -40,7 +40,9 @@ class Reports:
             self._hub.announcer.load_failed(call.key, call.source.name, error, rescued, behind)
 
     def result_refused(self, call: Call, reason: str) -> None:
-        log().warning("a result of %s is not stored: %s", call.source.name, reason)
+        if not call.source.has_warned:  # once: it will be so again and again
+            call.source.has_warned = True
+            log().warning("a result of %s is not stored: %s", call.source.name, reason)
         if self._hub.has_listeners:
             self._hub.announcer.result_refused(call.key, call.source.name, reason)
 

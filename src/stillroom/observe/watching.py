@@ -9,7 +9,7 @@ from .log import log
 
 if TYPE_CHECKING:
     from ..errors import StoreError
-    from ..protocols import Store, TwoSided
+    from ..protocols import Serializer, Store, TwoSided
     from .hub import Hub
 
 __all__ = ["Watching"]
@@ -21,11 +21,15 @@ class Watching:
     Args:
         hub: where events go.
         store: returns the store that the cache uses now.
+        serializer_of: see `Watcher.serializer_of`.
     """
 
-    def __init__(self, hub: Hub, store: Callable[[], Store | TwoSided]) -> None:
+    def __init__(
+        self, hub: Hub, store: Callable[[], Store | TwoSided], serializer_of: Callable[[str], Serializer | None]
+    ) -> None:
         self._hub = hub
         self._store = store
+        self.serializer_of = serializer_of
 
     def lost(self, error: StoreError) -> None:
         if self._hub.has_listeners:

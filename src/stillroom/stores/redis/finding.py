@@ -50,6 +50,12 @@ class Found(NamedTuple):
     data: bytes
     generations: tuple[str, ...]
 
+    @property
+    def owner(self) -> str | None:
+        """The function that made it, by its generation; ``None`` if a verb did."""
+        first = self.generations[:1]
+        return first[0] if first and first[0].startswith("f:") else None
+
 
 class Finder:
     """Makes readings of replies.
@@ -123,10 +129,9 @@ class Finder:
         except ValueError as error:
             self.unreadable(lookup, error)
             return None
-        owner = names[0] if names and names[0].startswith("f:") else None
-        if lookup.owner is not None and owner not in (None, shared_name(lookup.owner)):
-            return None
-        return Found(header, data, names)
+        found = Found(header, data, names)
+        is_anothers = lookup.owner is not None and found.owner not in (None, shared_name(lookup.owner))
+        return None if is_anothers else found
 
     def reading(
         self, lookup: Lookup, asked: Asked, data: bytes | None, tokens: Sequence[bytes | None], ahead: float, uses: int = 0
@@ -193,6 +198,9 @@ class Finder:
         """
         if None in own or found.header.tokens != b"".join(own):  # type: ignore[arg-type]
             return Reading(MISSING, tuple(known))
+        owner = found.owner if lookup.serializer is None else None
+        if owner is not None:  # asked for by its name: only the function that made it knows how to read it
+            lookup = lookup._replace(serializer=self._shared.serializer_of(owner))
         reading = self.counted(lookup, asked.entry, found.header, found.data, known, ahead)
         if reading.entry is not MISSING:
             reading.entry.plain_until = -math.inf  # whoever keeps it nearby would not know when it is over

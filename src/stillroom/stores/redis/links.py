@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .finding import Asked
 
-__all__ = ["Batch", "Links", "Outcome", "failed"]
+__all__ = ["Batch", "Links", "OutOfMemory", "Outcome", "failed"]
 
 
 class Batch(NamedTuple):
@@ -81,6 +81,10 @@ class Links(Protocol):
     async def close(self) -> None:
         """Close all connections."""
         ...
+
+
+class OutOfMemory(StoreError):
+    """The server has no room for what it was to store, and has stored nothing."""
 
 
 def failed(node: Node, error: object) -> StoreError:

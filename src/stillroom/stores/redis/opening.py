@@ -110,6 +110,7 @@ class RedisStores:
             self.serializer_for(),
             signer,
             int(lease_length * 1000),
+            self._serializer_of,
             self._tell_unreadable,
         )
         self._clock = clock
@@ -213,6 +214,9 @@ class RedisStores:
         """Pass on that the store is within reach again."""
         if self._watcher is not None:
             self._watcher.regained(seconds)
+
+    def _serializer_of(self, generation: str) -> Serializer | None:
+        return None if self._watcher is None else self._watcher.serializer_of(generation)
 
     def _tell_unreadable(self, key: str, error: Exception) -> None:
         if self._watcher is not None:

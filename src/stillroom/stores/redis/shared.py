@@ -26,6 +26,7 @@ class Shared(NamedTuple):
         serializer: for values of keys that bring none of their own.
         signer: signs what is stored; ``None`` if it is not signed.
         lease: for how many milliseconds a lease is given.
+        serializer_of: returns what a function's values are read with, given its generation; ``None`` if it is not known here.
         on_unreadable: is told the key of an entry that cannot be read, and why.
     """
 
@@ -36,4 +37,5 @@ class Shared(NamedTuple):
     serializer: Serializer
     signer: Signer | None
     lease: int
+    serializer_of: Callable[[str], Serializer | None]
     on_unreadable: Callable[[str, Exception], None]

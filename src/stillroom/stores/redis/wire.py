@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from ...errors import StoreError
 from .client import Node, ReplyError, pack
 from .layout import RedisKey
-from .links import Batch, Links
+from .links import Batch, Links, OutOfMemory
 from .scripts import Script
 from .topology import Topology
 
@@ -175,7 +175,8 @@ class Wire:
         elif kind in _TRY_AGAIN:
             self.topology.suspect(node)
         else:
-            raise StoreError(f"{node} refused a command: {error}", store="redis", operation="run")
+            refusal = OutOfMemory if kind == "OOM" or "-OOM" in error else StoreError
+            raise refusal(f"{node} refused a command: {error}", store="redis", operation="run")
         return True
 
     async def _ready(self, until: float) -> None:

@@ -14,7 +14,8 @@ from ...entry import MISSING, Entry
 from ...errors import StillroomError, StoreError, UncacheableValue
 from ...protocols import Key, Keyspace, Lookup
 from .envelope import closed, pack, signed_part
-from .scripts import SWAP
+from .links import OutOfMemory
+from .scripts import DROP, SWAP
 from .wire import Wire, run_script
 
 if TYPE_CHECKING:
@@ -90,8 +91,12 @@ class Writer:
         asked = self._finder.asked(lookup)
         if if_absent:
             return await self._add(lookup, asked, entry)
-        tokens = await self._looker.made(asked.generations, await self._wire.values(asked.generations))
-        return await self._swap(lookup, asked, entry, tokens, b"any")
+        try:
+            tokens = await self._looker.made(asked.generations, await self._wire.values(asked.generations))
+            return await self._swap(lookup, asked, entry, tokens, b"any")
+        except OutOfMemory:  # what it was to replace is out of date all the same, and may go even now
+            await self._wire.run([run_script(DROP, self.keys(asked.entry), by=asked.entry)], is_lasting=True)
+            return False
 
     async def _add(self, lookup: Lookup, asked: Asked, entry: Entry[Any]) -> bool:
         for _ in range(_TRIES):
