@@ -18,24 +18,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 from .._runtime.clock import SystemClock
 from .._runtime.forks import on_fork
 from ..entry import MISSING, Entry, Generations
-from ..errors import ConfigurationError
 from ..protocols import Clock, Key, Keyspace, Lease, Lookup, Reading
 from .interruption import Interruptions, nothing_known
 from .leases import MemoryLease, Standing
 from .node import Node
-from .partition import NEVER, Gate, Partition
+from .partition import NEVER, Gate, Nowhere, Partition
 from .partitions import Partitions
 from .room import Room, check_bound
-from .weigher import weigh
+from .weigher import Weigher, chosen
 
 __all__ = ["Gate", "MemoryStore", "Partition"]
-
-Weigher: TypeAlias = Callable[[Any, Any], int]
 
 
 class MemoryStore:
@@ -64,14 +61,10 @@ class MemoryStore:
         check_bound(max_entries, "max_entries")
         if max_bytes is not None:
             check_bound(max_bytes, "max_bytes")
-        elif weigher is not None:
-            raise ConfigurationError("weigher has no use without max_bytes", setting="weigher", given=weigher)
-        if weigher is not None and not callable(weigher):
-            raise ConfigurationError(f"weigher must be callable, not {weigher!r}", setting="weigher", given=weigher)
         self.name = "memory"
         self.epoch = object()
         self.on_evict: tuple[Callable[[Key], None], ...] = ()
-        self._weigher = None if max_bytes is None else weigher or weigh
+        self._weigher = chosen(weigher, max_bytes)
         self._now = (clock or SystemClock()).now
         self._room = Room(max_entries) if max_bytes is None else Room(max_entries, max_bytes)
         self._partitions = Partitions()
@@ -127,6 +120,7 @@ class MemoryStore:
     def detach(self, gate: Gate) -> None:
         """Let a gate lead nowhere."""
         with self._lock:
+            gate.store = Nowhere
             if gate.home is not None:
                 gate.home.dismiss(gate)
 
@@ -142,7 +136,7 @@ class MemoryStore:
 
     async def read(self, lookups: Sequence[Lookup], *, count: bool = True) -> list[Reading]:
         """Return what is known of each key; see `Store.read`."""
-        if self._is_interrupted():
+        if self._interrupts():
             return [nothing_known() for _ in lookups]
         homes = [self.partition(lookup.key.space) for lookup in lookups]
         now = self._now()
@@ -156,7 +150,7 @@ class MemoryStore:
     ) -> MemoryLease:
         """Take a lease and look once more; see `Store.lease`."""
         home = self.partition(lookup.key.space)
-        if self._is_interrupted():
+        if self._interrupts():
             return MemoryLease(home, nothing_known(), None)
         now = self._now()
         with self._lock:
@@ -170,7 +164,7 @@ class MemoryStore:
     async def fill(self, key: Key, entry: Entry[Any], lease: Lease) -> bool:
         """Store what was loaded under a lease, and give the lease back; see `Store.fill`."""
         assert isinstance(lease, MemoryLease)
-        if self._is_interrupted():
+        if self._interrupts():
             lease.give_back()
             return False
         try:
@@ -194,7 +188,7 @@ class MemoryStore:
     async def write(self, lookup: Lookup, entry: Entry[Any], *, if_absent: bool = False) -> bool:
         """Store a value given by a user; see `Store.write`."""
         key = lookup.key
-        if self._is_interrupted():
+        if self._interrupts():
             await self.delete((key,))
             return False
         home = self.partition(key.space)
@@ -210,7 +204,7 @@ class MemoryStore:
         """Remove entries and void the leases on their keys; return how many fresh entries there were."""
         keys = tuple(keys)
         placed = [(self.partition(key.space), key.local) for key in keys]
-        if self._is_interrupted():
+        if self._interrupts():
             self._interruptions.delete(placed, partial(self.delete, keys))
             return 0
         now, found = self._now(), 0
@@ -227,7 +221,7 @@ class MemoryStore:
     async def invalidate(self, *, names: Iterable[str] = (), namespaces: Iterable[str] = (), everything: bool = False) -> None:
         """Replace generation tokens, so that whatever was loaded under the old ones is over."""
         names, namespaces = set(names), set(namespaces)
-        if self._is_interrupted():
+        if self._interrupts():
             self._partitions.doom(names, namespaces, everything)
             self.epoch = object()
             work = partial(self.invalidate, names=names, namespaces=namespaces, everything=everything)
@@ -256,7 +250,7 @@ class MemoryStore:
     async def increment(self, lookup: Lookup, amount: int, initial: Entry[Any]) -> int:
         """Add to the fresh ``int`` stored under a key, or store ``initial``; see `Store.increment`."""
         key = lookup.key
-        if self._is_interrupted():
+        if self._interrupts():
             await self.delete((key,))
             return cast(int, initial.value)
         home = self.partition(key.space)
@@ -280,7 +274,7 @@ class MemoryStore:
 
     async def touch(self, key: Key, fresh_until: float, expires_at: float) -> bool:
         """Give a fresh entry new times, and tell whether there was one."""
-        if self._is_interrupted():
+        if self._interrupts():
             return False
         home = self.partition(key.space)
         now = self._now()
@@ -320,10 +314,17 @@ class MemoryStore:
     def _weigh(self, key: Key, entry: Entry[Any]) -> int:
         return 0 if self._weigher is None else max(0, self._weigher(key.local, entry.value))
 
+    def _interrupts(self) -> bool:
+        """Tell whether this call comes in the middle of a change; if not, what was asked for in one is done first."""
+        if self._is_interrupted():
+            return True
+        if self._interruptions.pending:
+            self._interruptions.catch_up()
+        return False
+
     def _let_go(self) -> None:
         """Free and report what has left the room: both may run code of the user."""
-        if self._interruptions.pending and not self._is_interrupted():
-            self._interruptions.catch_up()
+        self._interrupts()
         if not self._room.dropped:
             return
         with self._lock:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Callable
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
-from typing import Final, cast
+from typing import Any, Final, TypeAlias, cast
 
-__all__ = ["weigh"]
+from ..errors import ConfigurationError
+
+__all__ = ["Weigher", "chosen", "weigh"]
+
+Weigher: TypeAlias = Callable[[Any, Any], int]
+"""Returns the weight of a local key and a value."""
 
 _SAMPLE: Final = 50  # parts of one object that are weighed, evenly spaced, to stand for all of its parts
 _EFFORT: Final = 2_000  # objects that are weighed with their parts; of those beyond, only what they take themselves counts
@@ -15,6 +21,19 @@ _DEPTH: Final = 50
 
 _SHARED = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType, CodeType)
 """Belong to the program, not to the values that refer to them."""
+
+
+def chosen(weigher: Weigher | None, max_bytes: int | None) -> Weigher | None:
+    """Return what weighs entries; ``None`` if nobody asks for weights.
+
+    Raises:
+        ConfigurationError: a weigher was given that cannot be called, or that there is no use for.
+    """
+    if weigher is not None and max_bytes is None:
+        raise ConfigurationError("weigher has no use without max_bytes", setting="weigher", given=weigher)
+    if weigher is not None and not callable(weigher):
+        raise ConfigurationError(f"weigher must be callable, not {weigher!r}", setting="weigher", given=weigher)
+    return None if max_bytes is None else weigher or weigh
 
 
 def weigh(key: object, value: object) -> int:

@@ -27,7 +27,7 @@ from ...serializers.signing import Signer
 from ..feed import Feed
 from ..outage import Guarded, Outage
 from ..tiered import Copies, Tiered
-from .client import connect, parse
+from .client import Node, connect, parse
 from .layout import Layout
 from .locks import RedisLocks
 from .renewal import Renewal
@@ -162,8 +162,16 @@ class RedisStores:
 
     def _feed_of(self, copies: Copies) -> Feed:
         target, timeout, wire, topology = self._target, self._timeout, self._wire, self._topology
+
+        def dial(node: Node) -> Any:
+            try:
+                return connect(target, node, timeout, protocol=3)
+            except StoreError:
+                topology.suspect(node)
+                raise
+
         return Feed(
-            lambda node: connect(target, node, timeout, protocol=3),
+            dial,
             lambda: drive(wire.nodes()),
             f"{self._shared.layout.prefix}:".encode("utf-8", "surrogatepass"),
             copies.invalidate,

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Coroutine, Iterable, Sequence
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from ...entry import MISSING, Entry
 from ...errors import UncacheableValue
@@ -25,6 +25,7 @@ from .glance import Glance, Prepared, Seen
 from .looking import Looker
 from .scripts import DROP, FILL, LEASE, PROLONG, USE
 from .search import Search
+from .senseless import SENSELESS, senseless, sensibly
 from .shared import Shared
 from .tokens import making
 from .wire import Wire, command, run_script
@@ -85,7 +86,10 @@ class RedisStore:
 
     def glance(self, prepared: Prepared) -> Seen:
         """Look for a key; see `Glancing.glance`."""
-        return self._glance.look(prepared)
+        try:
+            return self._glance.look(prepared)
+        except SENSELESS as error:
+            raise senseless(error) from error
 
     def aglance(self, prepared: Prepared) -> Coroutine[Any, Any, Seen]:
         """Look for a key; see `Glancing.aglance`."""
@@ -95,6 +99,7 @@ class RedisStore:
         """Look for several keys; see `Glancing.glance_many`."""
         return self._glance.look_for_many(prepared)
 
+    @sensibly
     async def read(self, lookups: Sequence[Lookup], *, count: bool = True) -> list[Reading]:
         """Return what is known of each key; see `Store.read`."""
         if len(lookups) == 1 and not lookups[0].is_counted:
@@ -125,6 +130,7 @@ class RedisStore:
             readings.append(reading if reading is not None else await self._looker.look_again(lookup, one, data, tokens))
         return readings
 
+    @sensibly
     async def lease(
         self, lookup: Lookup, known: Reading | None = None, *, renew: bool = False, alone: bool = False
     ) -> RedisLease:
@@ -162,6 +168,7 @@ class RedisStore:
         reading = self._finder.reading(lookup, asked, data, tokens, self._looker.ahead(asked.entry))
         return reading if reading is not None else await self._looker.look_again(lookup, asked, data, list(tokens))
 
+    @sensibly
     async def fill(self, key: Key, entry: Entry[Any], lease: Lease) -> bool:
         """Store what was loaded under a lease, and give the lease back; see `Store.fill`."""
         assert isinstance(lease, RedisLease)
@@ -181,9 +188,12 @@ class RedisStore:
         fill = run_script(
             FILL, self._writer.keys(lease.asked.entry), lease.token, data, life, int(is_same), by=lease.asked.entry
         )
-        stood, *_ = await self._wire.run([fill, *self._shared.lives.prolonging(lease.asked.generations, tokens, life)])  # type: ignore[arg-type]
+        prolonging = self._shared.lives.prolonging(lease.asked.generations, cast("Sequence[bytes]", tokens), life)
+        stood, *lives = await self._wire.run([fill, *prolonging])
+        self._shared.lives.learn(prolonging, lives)
         return bool(stood)
 
+    @sensibly
     async def release(self, key: Key, lease: Lease) -> None:
         """Give a lease back without filling the key; see `Store.release`."""
         assert isinstance(lease, RedisLease)
@@ -192,10 +202,12 @@ class RedisStore:
             entry = lease.asked.entry
             await self._wire.run([run_script(FILL, self._writer.keys(entry), lease.token, b"", 0, by=entry)])
 
+    @sensibly
     async def write(self, lookup: Lookup, entry: Entry[Any], *, if_absent: bool = False) -> bool:
         """Store a value given by a user; see `Store.write`."""
         return await self._writer.write(lookup, entry, if_absent=if_absent)
 
+    @sensibly
     async def delete(self, keys: Iterable[Key]) -> int:
         """Remove entries and void the leases on their keys; see `Store.delete`."""
         wanted = list(keys)
@@ -209,6 +221,7 @@ class RedisStore:
         tokens = dict(zip([key.name for key in generations], replies[len(drops) :], strict=True))
         return await self._search.count_fresh(list(zip(wanted, asked, replies[: len(drops)], strict=True)), tokens)
 
+    @sensibly
     async def invalidate(self, *, names: Iterable[str] = (), namespaces: Iterable[str] = (), everything: bool = False) -> None:
         """Delete generation tokens; see `Store.invalidate`."""
         keys = [*map(self.layout.generation, names), *map(self.layout.namespace, namespaces)]
@@ -217,14 +230,17 @@ class RedisStore:
         if keys:
             await self._wire.run([command(key, b"DEL", key.name) for key in keys], is_lasting=True)
 
+    @sensibly
     async def names(self, space: Keyspace, *, fresh: bool = True) -> list[str]:
         """Return the local keys of a keyspace of names; see `Store.names`."""
         return await self._search.names(space, fresh=fresh)
 
+    @sensibly
     async def increment(self, lookup: Lookup, amount: int, initial: Entry[Any]) -> int:
         """Add to the fresh ``int`` stored under a key; see `Store.increment`."""
         return await self._writer.increment(lookup, amount, initial)
 
+    @sensibly
     async def touch(self, key: Key, fresh_until: float, expires_at: float) -> bool:
         """Give a fresh entry new times; see `Store.touch`."""
         return await self._writer.touch(key, fresh_until, expires_at)

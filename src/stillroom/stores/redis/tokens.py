@@ -44,22 +44,32 @@ class Lives:
         self._known: dict[bytes, tuple[bytes, float]] = {}
 
     def prolonging(self, keys: Sequence[RedisKey], tokens: Sequence[bytes], life: int) -> list[Command]:
-        """Return the commands that let tokens outlive an entry.
+        """Return the commands that let tokens outlive an entry; what they reply, `learn` wants to know.
 
         Args:
             keys: the generations.
             tokens: their tokens.
             life: the entry's life in milliseconds; zero if it has no end.
         """
+        needed = self._now() + life / 1000 if life else math.inf
+        # Far more than is needed: each change of a token's life is told to all near stores, which then drop what it covers.
+        chosen = max(4 * life, _FIRST_LIFE) if life else 0
+        return [
+            run_script(OUTLIVE, (key.name,), token, life, chosen, by=key)
+            for key, token in zip(keys, tokens, strict=True)
+            if not self._is_known(key, token, needed)
+        ]
+
+    def _is_known(self, key: RedisKey, token: bytes, needed: float) -> bool:
+        known = self._known.get(key.name)
+        return known is not None and known[0] == token and known[1] >= needed
+
+    def learn(self, commands: Sequence[Command], replies: Sequence[int]) -> None:
+        """Take note of how long tokens live, as the commands that prolong them have replied: in milliseconds, -1 without end."""
         now = self._now()
-        needed = now + life / 1000 if life else math.inf
-        commands: list[Command] = []
-        for key, token in zip(keys, tokens, strict=True):
-            known = self._known.get(key.name)
-            if known is not None and known[0] == token and known[1] >= needed:
-                continue
-            commands.append(run_script(OUTLIVE, (key.name,), token, 2 * life, by=key))
+        for one, left in zip(commands, replies, strict=False):
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            self._known[key.name] = (token, now + 2 * life / 1000 if life else math.inf)
-        return commands
+            token = one.parts[2]
+            if left and isinstance(token, bytes):
+                self._known[one.key.name] = (token, now + left / 1000 if left > 0 else math.inf)

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from .finding import Asked
     from .layout import RedisKey
     from .looking import Looker
-    from .shared import Shared
+    from .senseless import NotAnInt
+from .shared import Shared
 
 __all__ = ["Writer"]
 
@@ -120,7 +121,8 @@ class Writer:
         swap = run_script(SWAP, self.keys(asked.entry), seen, data, life or 0, late, int(names is not None), by=asked.entry)
         keys = asked.generations
         prolonging = self._shared.lives.prolonging(keys, tokens, life or 0) if life is not None and names is None else []
-        stood, *_ = await self._wire.run([swap, *prolonging], is_repeatable=seen == b"any", is_lasting=True)
+        stood, *lives = await self._wire.run([swap, *prolonging], is_repeatable=seen == b"any", is_lasting=True)
+        self._shared.lives.learn(prolonging, lives)
         if stood < 0:
             raise StoreError("the command arrived too late to count", store="redis", operation="write")
         return bool(stood)
@@ -135,7 +137,7 @@ class Writer:
             if self._looker.is_fresh(reading):
                 assert reading.entry is not MISSING
                 if type(reading.entry.value) is not int:
-                    raise TypeError(f"what is stored under {lookup.key.text!r} is not an int")
+                    raise NotAnInt(f"what is stored under {lookup.key.text!r} is not an int")
                 entry = reading.entry
                 entry.value, entry.loaded_at = entry.value + amount, self._shared.times.now()
                 entry.plain_until = entry.fresh_until
@@ -176,7 +178,7 @@ class Writer:
         each = [tokens[at : at + 8] for at in range(0, len(tokens), 8)]
         commands = self._shared.lives.prolonging(keys, each, life)
         if commands:
-            await self._wire.run(commands)
+            self._shared.lives.learn(commands, await self._wire.run(commands))
 
     def _contended(self, operation: str) -> StoreError:
         return StoreError(f"others change the key all the time; {_TRIES} attempts failed", store="redis", operation=operation)
