@@ -1,11 +1,12 @@
 # Each verb does its whole set-up by itself. PYTHON=python3.12 chooses the interpreter, VENV=dir where packages go.
 PYTHON ?= python3
 VENV ?= .venv
+SECONDS ?= 180
 RUN := $(VENV)/bin/python
 SETUP := sh scripts/setup.sh "$(PYTHON)" "$(VENV)"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check bench soak clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile
@@ -30,6 +31,10 @@ check: ## formatting, lint, types, architecture
 bench: ## stillroom against its alternatives, and against its targets
 	@$(SETUP) ".[bench]" redis-server
 	@$(RUN) -m benchmarks $(ARGS)
+
+soak: ## four processes, faults every few seconds, and a checker; SECONDS=30 for less than three minutes
+	@$(SETUP) ".[dev]" redis-server
+	@$(RUN) -m benchmarks.soak $(SECONDS)
 
 clean: ## forget everything that can be made again
 	rm -rf $(VENV) $(VENV)-* .hypothesis .mypy_cache .pytest_cache .ruff_cache benchmarks/out

@@ -19,19 +19,23 @@ from .timing import time_rounds
 HERE = Path(__file__).resolve().parent
 OUT = HERE / "out"
 PUBLISHED = HERE.parent / "docs"
-PARTS = ("hit", "miss", "scale", "memory", "hit_rate", "import")
+REDIS = ("hit", "async", "crowd", "near", "many", "tags", "delay", "load", "bytes")
+PARTS = ("hit", "miss", "scale", "memory", "hit_rate", "import", *(f"redis_{part}" for part in REDIS))
+GROUPS = {"redis": {part for part in PARTS if part.startswith("redis_")}}
 
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", help=f"what to measure; everything unless given: {', '.join(PARTS)}")
+    known = (*PARTS, *GROUPS)
+    parser.add_argument("parts", nargs="*", help=f"what to measure; everything unless given: {', '.join(known)}")
     parser.add_argument("--quick", action="store_true", help="few and short rounds: to try the machinery, not to quote")
     parser.add_argument("--strict", action="store_true", help="fail if a target is missed or was not measured")
     parser.add_argument("--publish", action="store_true", help="copy results and chart into docs/")
     given = parser.parse_args()
-    if unknown := set(given.parts) - set(PARTS):
-        parser.error(f"there is no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    if unknown := set(given.parts) - set(known):
+        parser.error(f"there is no part {', '.join(unknown)}; there are {', '.join(known)}")
+    given.parts = set().union(*(GROUPS.get(part, {part}) for part in given.parts or PARTS))
     return given
 
 
@@ -51,12 +55,14 @@ def measure(parts: set[str], *, quick: bool) -> Findings:
         findings.hit_rates = dict(_measured_by("hit_rate"))
     if "import" in parts:
         findings.importing = importing.measure()
+    if far := parts & GROUPS["redis"]:
+        findings.far = _measured_by("far.measuring", far, quick=quick) or findings.far
     return findings
 
 
-def _measured_by(module: str) -> Any:
+def _measured_by(module: str, *args: Any, **settings: Any) -> Any:
     try:
-        return importlib.import_module(f"{__package__}.{module}").measure()
+        return importlib.import_module(f"{__package__}.{module}").measure(*args, **settings)
     except (ImportError, FileNotFoundError, StopIteration) as missing:  # a library, or the traces
         print(f"left out: {module}: {missing!r}", file=sys.stderr)
         return ()
@@ -78,7 +84,7 @@ def write(findings: Findings, *, publish: bool) -> None:
 def main() -> int:
     """Run, show, write, and say whether the targets were met."""
     given = arguments()
-    findings = measure(set(given.parts or PARTS), quick=given.quick)
+    findings = measure(given.parts, quick=given.quick)
     print(as_text(findings))
     write(findings, publish=given.publish)
     return int(given.strict and not all(target.answer(findings).met for target in TARGETS))

@@ -14,7 +14,7 @@ from typing import Any
 
 from .timing import Contender
 
-__all__ = ["hits", "misses", "scales"]
+__all__ = ["Build", "hits", "misses", "present", "scales"]
 
 CAPACITY = 1_000
 TTL = 600
@@ -100,7 +100,7 @@ def hits() -> list[Contender]:
     def of(name: str, decorated: Callable[[], object], awaited: bool = False) -> Build:
         return lambda: Contender(name, CALL, {"f": decorated()}, awaited)
 
-    return _present(
+    return present(
         of("lru_cache", lambda: functools.lru_cache(CAPACITY)(load)),
         of("lru_cache typed", lambda: functools.lru_cache(CAPACITY, typed=True)(load)),
         of("stillroom", lambda: _stillroom()(ttl=TTL)(load)),
@@ -129,7 +129,7 @@ def misses() -> list[Contender]:
 
         return build
 
-    return _present(
+    return present(
         full("load", lambda: load),
         full("lru_cache typed", lambda: functools.lru_cache(CAPACITY, typed=True)(load)),
         full("stillroom", lambda: _stillroom()(ttl=TTL)(load)),
@@ -167,7 +167,7 @@ def scales(entries: int) -> list[Contender]:
     def theirs(capacity: int) -> Any:
         return functools.lru_cache(capacity, typed=True)
 
-    return _present(
+    return present(
         *(
             of(f"{name} {case}", decorate, filled, asked)
             for name, decorate in (("lru_cache typed", theirs), ("stillroom", ours))
@@ -185,7 +185,8 @@ def _filled(decorate: Callable[[int], Any], filled: int) -> Any:
     return f
 
 
-def _present(*builds: Build) -> list[Contender]:
+def present(*builds: Build) -> list[Contender]:
+    """Return the contenders whose libraries are there."""
     contenders = []
     for build in builds:
         try:

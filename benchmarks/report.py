@@ -6,6 +6,7 @@ import platform
 from collections.abc import Iterator
 from typing import Any
 
+from .far import report as far_report
 from .targets import TARGETS, Answer, Findings
 from .timing import Timings
 
@@ -22,6 +23,8 @@ def as_text(findings: Findings) -> str:
             *_timings("A hit", findings.hit, "lru_cache"),
             *_timings("A miss that evicts, load included", findings.miss, BASE),
             *_timings("A hit in a small and in a large cache", findings.scale, f"{BASE} small"),
+            *(line for title, base, timings in findings.far.timings.values() for line in _timings(title, timings, base)),
+            *far_report.as_text(findings.far),
             *_targets([target.answer(findings) for target in TARGETS]),
         ]
     )
@@ -53,8 +56,14 @@ def as_json(findings: Findings) -> dict[str, Any]:
         "machine": platform.machine(),
         "ns": {
             section: {name: round(timings.ns(name), 1) for name in timings.rounds}
-            for section, timings in (("hit", findings.hit), ("miss", findings.miss), ("scale", findings.scale))
+            for section, timings in (
+                ("hit", findings.hit),
+                ("miss", findings.miss),
+                ("scale", findings.scale),
+                *((section, timings) for section, (_, _, timings) in findings.far.timings.items()),
+            )
         },
+        "redis": far_report.as_json(findings.far),
         "memory": dict(findings.memory),
         "hit_rates": findings.hit_rates,
         "import_ms": findings.importing and findings.importing.milliseconds,

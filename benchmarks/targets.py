@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from .far.findings import CROWD, FarFindings
 from .importing import Importing
 from .timing import Timings
 
@@ -27,6 +28,7 @@ class Findings:
     memory: Mapping[str, float] = field(default_factory=dict)
     hit_rates: dict[str, dict[int, float]] = field(default_factory=dict)
     importing: Importing | None = None
+    far: FarFindings = field(default_factory=FarFindings)
 
 
 class Answer(NamedTuple):
@@ -110,6 +112,32 @@ def _hit_rates() -> Iterator[Target]:
             )
 
 
+def _far(section: str, name: str, base: str) -> Measure:
+    def measured(findings: Findings) -> float:
+        timings: Timings = getattr(findings.far, section)
+        return timings.ratio(name, base)
+
+    return measured
+
+
+REDIS = (
+    Target("hit in Redis, two tags / bare redis-py", _far("hit", "stillroom, two tags", "bare redis-py"), 0.75),
+    Target("asyncio hit in Redis / bare redis-py", _far("tasks", "stillroom", "bare redis-py"), 0.6),
+    Target(f"{CROWD} asyncio hits in Redis / bare redis-py", _far("crowd", "stillroom", "bare redis-py"), 0.2),
+    Target("hit in the near store / in memory", _far("near", "near", "memory"), 1.5),
+    Target("async hit in the near store / in memory", _far("near", "near async", "memory async"), 1.5),
+    Target("f.many of 100 hits / 100 hits", _far("many", "many", "single"), 0.15),
+    Target("f.many of 100 async hits / 100 hits", _far("many", "many async", "single async"), 0.15),
+    Target("f.many on Cluster / 100 hits", _far("many", "many on Cluster", "single on Cluster"), 0.3),
+    Target("f.many on Cluster, async / 100 hits", _far("many", "many async on Cluster", "single async on Cluster"), 0.3),
+    Target("tag on 100,000 entries / on one: time", _far("tags", "100,000 entries", "1 entry"), 1.2),
+    Target("tag on 100,000 entries, on one: commands", lambda findings: findings.far.differing_commands(), 0, ""),
+    Target("near copies gone elsewhere within 50 ms", lambda findings: findings.far.delay_share(50), 99, "%", at_least=True),
+    Target("50 threads, one missing key / its load", lambda findings: findings.far.stampedes["stillroom"].ratio, 1.2),
+    Target("bytes beyond the payload, by arguments", lambda findings: findings.far.overhead["by arguments"], 64, "B"),
+    Target("bytes beyond the payload, by a template", lambda findings: findings.far.overhead["by a template"], 64, "B"),
+)
+
 TARGETS = (
     Target("hit / lru_cache typed", _hit("stillroom", "lru_cache typed"), 2.0),
     Target("hit / cachebox", _hit("stillroom", "cachebox"), 0.5),
@@ -128,4 +156,5 @@ TARGETS = (
     Target("import", _importing(lambda importing: importing.milliseconds), 30.0, "ms"),
     Target("imported: third parties, asyncio", _importing(lambda importing: len(importing.unwanted)), 0, ""),
     *_hit_rates(),
+    *REDIS,
 )

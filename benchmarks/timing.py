@@ -34,6 +34,8 @@ class Contender:
         names: the values of the names in it.
         awaited: whether the expression is awaited.
         keys: from a number of calls to as many values for the name ``key``, where each call needs one of its own.
+        each: how many of the calls that are compared one evaluation of the expression makes.
+        warm_up: how many iterations it takes until everything is as it will be.
     """
 
     name: str
@@ -41,10 +43,16 @@ class Contender:
     names: Mapping[str, Any]
     awaited: bool = False
     keys: Callable[[int], Iterable[object]] | None = None
+    each: int = 1
+    warm_up: int = 1
 
     @property
     def calls(self) -> int:
         """How many calls one iteration makes."""
+        return self.each * self._evaluations
+
+    @property
+    def _evaluations(self) -> int:
         return 1 if self.keys else WRITTEN_OUT
 
     def compiled(self, loop: asyncio.AbstractEventLoop) -> Timed:
@@ -54,7 +62,7 @@ class Contender:
                 f"{'async ' * self.awaited}def timed(_each, _clock, {', '.join(self.names)}):",
                 "    _start = _clock()",
                 "    for key in _each:",
-                *[f"        {'await ' * self.awaited}{self.call}"] * self.calls,
+                *[f"        {'await ' * self.awaited}{self.call}"] * self._evaluations,
                 "    return _clock() - _start",
             ]
         )
@@ -96,6 +104,8 @@ def time_rounds(contenders: Sequence[Contender], *, rounds: int, seconds: float)
     try:
         runs = {contender.name: contender.compiled(loop) for contender in contenders}
         calls = {contender.name: contender.calls for contender in contenders}
+        for contender in contenders:
+            runs[contender.name](contender.warm_up)
         numbers = {name: _iterations(run, seconds) for name, run in runs.items()}
         timings = Timings({name: [] for name in runs})
         for number in range(rounds):
@@ -106,11 +116,12 @@ def time_rounds(contenders: Sequence[Contender], *, rounds: int, seconds: float)
         return timings
     finally:
         loop.run_until_complete(_cancel_all())
+        loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
 
 
 def _iterations(run: Timed, seconds: float) -> int:
-    """Return how many iterations take about so long; finding out warms everything up."""
+    """Return how many iterations take about so long; finding out warms up further."""
     number = 1
     while (took := run(number)) < 2e6:
         number *= 2

@@ -259,7 +259,8 @@ class Core:
     async def ping(self, side: Side) -> bool:
         """Tell whether the store answers."""
         await side.store.read((Lookup(Key(self.names(self.namespace), "ping")),), count=False)
-        return True
+        health = self.health()
+        return health.state == "ok" and not health.failures
 
     async def close(self, side: Side) -> None:
         """Close the store; functions run uncached from now on."""

@@ -104,6 +104,11 @@ class Operations:
         return "@" in self.name
 
     @property
+    def has_tags(self) -> bool:
+        """Whether its entries carry tags."""
+        return bool(self._tags)
+
+    @property
     def is_on(self) -> bool:
         """Whether calls go through the cache."""
         return self.core.enabled and not self.is_retired
@@ -128,7 +133,7 @@ class Operations:
         glancing = self._glances.on(side)
         if glancing is not None:
             landings = self.core.flights.landings
-            is_hit, found = glancing.glance(self._glances.prepared(glancing, values))
+            is_hit, found = glancing.glance(self._glances.prepared(self, glancing, values))
             if is_hit:
                 self.source.ledger.hits += 1
                 return found
@@ -143,7 +148,7 @@ class Operations:
         glancing = self._glances.on(side)
         if glancing is not None:
             landings = self.core.flights.landings
-            is_hit, found = await glancing.aglance(self._glances.prepared(glancing, values))
+            is_hit, found = await glancing.aglance(self._glances.prepared(self, glancing, values))
             if is_hit:
                 self.source.ledger.hits += 1
                 return found
@@ -301,7 +306,7 @@ class Operations:
             distinct = {call.key: call for call in calls}
             answers = dict(zip(distinct, await side.engine.fetch_many(list(distinct.values())), strict=True))
             return [(False, await self.answered_again(call, answers[call.key], call is distinct[call.key])) for call in calls]
-        return await self._glances.many(side, glancing, bounds)
+        return await self._glances.many(self, side, glancing, bounds)
 
     async def answered_again(self, call: Call, answer: Answer, is_first: bool) -> Answer:
         """Return the answer for one of several calls with the same key."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, Final
 
+from .keys import ENCODED
+
 if TYPE_CHECKING:
     from .compile import Bound
     from .function import Operations
@@ -24,13 +26,15 @@ REMEMBERED: Final = 4096
 class Glances:
     """The glances of one function.
 
+    It is told anew with each call whose they are: if it kept that in mind, function and glances would keep each other alive.
+
     Args:
         operations: everything that the function does.
     """
 
     def __init__(self, operations: Operations) -> None:
         policy = operations.source.policy
-        self._operations = operations
+        self._has_tags = operations.has_tags
         self._hub = operations.core.hub
         self._is_for_all = not (policy.max_hits is not None or policy.keep_warm)  # these count hits, or note when they were
         self._known: tuple[object, dict[Hashable, Any]] = (None, {})
@@ -39,9 +43,11 @@ class Glances:
         """Return what answers a hit in few steps, unless each hit is to be counted elsewhere or announced."""
         return side.glancing if self._is_for_all and not self._hub.hears_calls else None
 
-    def prepared(self, glancing: Glancing, values: tuple[Any, ...]) -> Any:
+    def prepared(self, operations: Operations, glancing: Glancing, values: tuple[Any, ...]) -> Any:
         """Return what it takes to look for the key of a call."""
-        local = self._operations.keying.local(values)
+        local: Any = operations.keying.local(values)
+        if self._has_tags and (operations.keying.is_partial or ENCODED in local):
+            local = (local, operations.lookup(values).generations)  # tags may differ where keys are the same
         owner, known = self._known
         if owner is not glancing:
             known = {}
@@ -50,14 +56,13 @@ class Glances:
         if prepared is None:
             if len(known) >= REMEMBERED:
                 known.clear()
-            prepared = known[local] = glancing.prepare(self._operations.lookup(values))
+            prepared = known[local] = glancing.prepare(operations.lookup(values))
         return prepared
 
-    async def many(self, side: Side, glancing: Glancing, bounds: list[Bound]) -> list[tuple[bool, Any]]:
+    async def many(self, operations: Operations, side: Side, glancing: Glancing, bounds: list[Bound]) -> list[tuple[bool, Any]]:
         """Answer several calls: for each, whether it was a plain hit, and its value or else its answer."""
-        operations = self._operations
         landings = operations.core.flights.landings
-        prepared = [self.prepared(glancing, bound.values) for bound in bounds]
+        prepared = [self.prepared(operations, glancing, bound.values) for bound in bounds]
         first: dict[Any, Bound] = {}  # of several calls with one key
         for one, bound in zip(prepared, bounds, strict=True):
             first.setdefault(one, bound)

@@ -23,11 +23,13 @@ class Keying(Protocol):
         space: the keyspace that they are in.
         generation: the name of the generation that the function's entries go by.
         shared: whether others, functions or verbs, may use the same keys.
+        is_partial: whether calls whose arguments differ may have the same key.
     """
 
     space: Keyspace
     generation: str
     shared: bool
+    is_partial: bool
 
     def local(self, values: tuple[Any, ...]) -> Hashable:
         """Return the local key for the values of all parameters."""
@@ -65,12 +67,12 @@ class ByArguments(_Named):
         names = parameters.names
         self._keyed = keyed
         self._positions = [names.index(one) for one in keyed]
-        self._ignores = keyed != names
+        self.is_partial = keyed != names
         self._owner = next((one for one in keyed[:1] if one in ("self", "cls") and one == names[0]), None)
         self.space = Keyspace(namespace, name, partial(_text, keyed, False), generation, partial(_text, keyed, True))
 
     def local(self, values: tuple[Any, ...]) -> Hashable:
-        if self._ignores:
+        if self.is_partial:
             values = tuple([values[index] for index in self._positions])
         if self._owner is not None:
             values = (instances.identity(values[0], self._owner), *values[1:])
@@ -88,6 +90,7 @@ class ByTemplate(_Named):
     """Keys rendered from a template: names that are shared with the cache's verbs."""
 
     shared = True
+    is_partial = True
 
     def __init__(self, parameters: Parameters, template: Template, space: Keyspace, generation: str) -> None:
         super().__init__(parameters, generation)
@@ -108,6 +111,7 @@ class ByRule(_Named):
     """Keys that a function of the user's makes from the arguments: names that are shared with the cache's verbs."""
 
     shared = True
+    is_partial = True
 
     def __init__(self, parameters: Parameters, function: Callable[..., Any], space: Keyspace, generation: str) -> None:
         super().__init__(parameters, generation)

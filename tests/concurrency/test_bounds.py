@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.backends import Backend, leases, new_chaos
 from tests.concurrency.meeting import Worker, eventually, inner, joined
 
 from stillroom import Cache
 from stillroom._runtime import clock as system_clock
-from stillroom.stores.memory import MemoryStore
-from stillroom.testing import ChaosStore, FakeClock
+from stillroom.testing import FakeClock
 
 KEYS = int(os.environ.get("STILLROOM_MANY_KEYS", "120_000"))
 
@@ -46,6 +46,7 @@ def leftovers(cache: Cache) -> dict[str, int]:
     }
 
 
+@pytest.mark.memory_only("bounds are those of the memory store")
 @pytest.mark.parametrize("named", [False, True], ids=["by arguments", "by name"])
 def test_very_many_keys_leave_no_more_than_the_entries_allowed(named: bool) -> None:
     """Rule 30: no flights, leases, timers, generations; entries within the bound."""
@@ -69,6 +70,7 @@ def test_very_many_keys_leave_no_more_than_the_entries_allowed(named: bool) -> N
     assert inner(cache).size == 0
 
 
+@pytest.mark.memory_only("bounds are those of the memory store")
 def test_very_many_keys_of_coroutine_functions_leave_nothing() -> None:
     """Rule 30."""
     cache = Cache(max_entries=1000)
@@ -91,6 +93,7 @@ def test_very_many_keys_of_coroutine_functions_leave_nothing() -> None:
     assert not any(left.values()), left
 
 
+@pytest.mark.memory_only("bounds are those of the memory store")
 def test_very_many_tags_that_are_invalidated_leave_nothing() -> None:
     """Rule 30."""
     cache = Cache()
@@ -124,6 +127,7 @@ def test_timers_that_were_not_needed_are_swept() -> None:
     eventually(lambda: len(cache._core.flights) == 0)
 
 
+@pytest.mark.memory_only("bounds are those of the memory store")
 def test_warm_keys_are_bounded_and_let_go() -> None:
     """Rule 30: a warm key that nobody reads is let go, its timer and all that it holds."""
     clock = FakeClock()
@@ -142,6 +146,7 @@ def test_warm_keys_are_bounded_and_let_go() -> None:
     eventually(lambda: clock.pending == 0, within=2)
 
 
+@pytest.mark.memory_only("it looks into the memory store")
 @pytest.mark.parametrize("kind", ["blocking", "coroutine", "generator", "named", "method", "tagged"])
 def test_functions_that_are_dropped_leave_nothing(kind: str) -> None:
     """Rule 30: neither the function, nor its values, nor its keyspace."""
@@ -216,8 +221,9 @@ def test_namespaces_of_functions_that_are_dropped_leave_nothing() -> None:
     assert len(cache._core._names) <= 1
 
 
-def test_caches_that_are_dropped_leave_nothing() -> None:
+def test_caches_that_are_dropped_leave_nothing(backend: Backend) -> None:
     """Rule 30: threads, fork hooks and timers do not keep a cache alive."""
+    backend.keeps_alive = False
     watched: list[Any] = []
     for number in range(20):
         cache = Cache()
@@ -284,7 +290,7 @@ def test_a_cache_may_be_configured_while_functions_come_and_go(quick_switches: N
 @pytest.mark.parametrize("plain", [True, False], ids=["plain", "engine"])
 def test_abandoned_iterations_leave_no_lease(plain: bool) -> None:
     """Rules 16 and 30."""
-    cache = Cache() if plain else Cache(ChaosStore(MemoryStore()))
+    cache = Cache() if plain else Cache(new_chaos())
 
     @cache(ttl=600)
     def items(k: int) -> Any:
@@ -304,5 +310,5 @@ def test_abandoned_iterations_leave_no_lease(plain: bool) -> None:
         next(iter(items(k)))
     asyncio.run(main())
     gc.collect()
-    assert leftovers(cache)["leases"] == 0
+    assert leases(cache) == []
     assert items.peek(1) is None

@@ -5,7 +5,11 @@ Each test runs in an interpreter of its own: a deadlock here would take later te
 
 from __future__ import annotations
 
+import pytest
 from tests.concurrency.apart import run_apart
+
+pytestmark = pytest.mark.memory_only("these tests run in processes of their own, with caches of their own")
+
 
 VERBS = """
 cache = Cache(max_entries={size})

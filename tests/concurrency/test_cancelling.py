@@ -8,7 +8,8 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from tests.concurrency.meeting import PATIENCE, Gate, Loop, Worker, eventually, eventually_async, inner, passengers
+from tests.backends import leases
+from tests.concurrency.meeting import PATIENCE, Gate, Loop, Worker, eventually, eventually_async, passengers
 from tests.concurrency.test_sharing import Pair
 
 from stillroom import Cache
@@ -63,7 +64,7 @@ async def test_a_load_is_cancelled_when_nobody_waits_any_more() -> None:
     assert isinstance(await ended(tasks[2]), asyncio.CancelledError)
     assert ends == ["cancelled"]
     assert len(cache._core.flights) == 0
-    assert not any(partition.leases for partition in inner(cache)._partitions)
+    assert not leases(cache)
     gate.open()
     assert await load(1) == 1
 
@@ -118,7 +119,7 @@ async def test_cancelling_many_leaves_other_callers_of_its_keys_served() -> None
     many = asyncio.ensure_future(pair.awaited.many([1, 2]))
     await eventually_async(lambda: len(pair.loads) == 2)
     other = asyncio.ensure_future(pair.awaited(1))
-    await asyncio.sleep(0)
+    await eventually_async(lambda: passengers(pair.cache) == 3)
     many.cancel()
     assert isinstance(await ended(many), asyncio.CancelledError)
     pair.gate.open()
@@ -260,7 +261,7 @@ def test_what_a_closed_loop_left_behind_is_collected_without_a_complaint(what: s
         del kept, held, chosen
         gc.collect()
     assert len(pair.cache._core.flights) == 0
-    assert not any(partition.leases for partition in inner(pair.cache)._partitions)
+    assert not leases(pair.cache, alive=True)
 
 
 def _end_of(tasks: set[asyncio.Task[Any]]) -> None:

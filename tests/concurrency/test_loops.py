@@ -12,17 +12,16 @@ from typing import Any
 
 import blockbuster
 import pytest
+from tests.backends import new_chaos
 from tests.concurrency.meeting import PATIENCE, Gate, Loop, Worker, eventually, joined
 
 from stillroom import Cache
-from stillroom.stores.memory import MemoryStore
-from stillroom.testing import ChaosStore
 
 stores = pytest.mark.parametrize("plain", [True, False], ids=["plain", "engine"])
 
 
 def made(plain: bool) -> Cache:
-    return Cache() if plain else Cache(ChaosStore(MemoryStore()))
+    return Cache() if plain else Cache(new_chaos())
 
 
 @stores

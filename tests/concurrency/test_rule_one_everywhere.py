@@ -8,7 +8,11 @@ from functools import partial
 from typing import Any
 
 import pytest
+from tests.backends import stride
 from tests.concurrency.points import UNDER_ATTACK, Prepare, Scene, World, attacks_at_every_point, collect, run, settle
+
+pytestmark = pytest.mark.every_store
+
 
 both = pytest.mark.parametrize("is_async", [False, True], ids=["threads", "tasks"])
 however_it_ends = pytest.mark.parametrize("failing", [False, True], ids=["loads", "fails"])
@@ -101,14 +105,14 @@ async def _listed(found: Any) -> Any:
 def test_a_miss_keeps_to_an_invalidation_at_any_point(is_async: bool, shape: str, failing: bool) -> None:
     """Rule 1."""
     prepare = scenario(shape, warm=False, ttl=10)
-    assert attacks_at_every_point(prepare, is_async=is_async, failing=failing) > 20
+    assert attacks_at_every_point(prepare, is_async=is_async, failing=failing) > 20 / stride()
 
 
 @both
 @shapes
 def test_a_miss_that_shares_nothing_keeps_to_an_invalidation_at_any_point(is_async: bool, shape: str) -> None:
     """Rule 1, with ``lock=None``."""
-    assert attacks_at_every_point(scenario(shape, warm=False, ttl=10, lock=None), is_async=is_async, failing=False) > 20
+    assert attacks_at_every_point(scenario(shape, warm=False, ttl=10, lock=None), is_async=is_async, failing=False) > 20 / stride()
 
 
 @both
@@ -116,7 +120,7 @@ def test_a_miss_that_shares_nothing_keeps_to_an_invalidation_at_any_point(is_asy
 def test_a_hit_keeps_to_an_invalidation_at_any_point(is_async: bool, shape: str) -> None:
     """Rule 1."""
     prepare = scenario(shape, warm=True, advance=1, ttl=10)
-    assert attacks_at_every_point(prepare, is_async=is_async, failing=False) > 5
+    assert attacks_at_every_point(prepare, is_async=is_async, failing=False) > 5 / stride()
 
 
 @both
@@ -125,7 +129,7 @@ def test_a_hit_keeps_to_an_invalidation_at_any_point(is_async: bool, shape: str)
 def test_an_expired_entry_keeps_to_an_invalidation_at_any_point(is_async: bool, shape: str, failing: bool) -> None:
     """Rule 1: an entry that has expired rescues nobody who came after its invalidation."""
     prepare = scenario(shape, warm=True, **RESCUED)
-    assert attacks_at_every_point(prepare, is_async=is_async, failing=failing, thorough=("key",)) > 20
+    assert attacks_at_every_point(prepare, is_async=is_async, failing=failing, thorough=("key",)) > 20 / stride()
 
 
 @both
@@ -134,7 +138,7 @@ def test_an_expired_entry_keeps_to_an_invalidation_at_any_point(is_async: bool, 
 def test_a_refresh_behind_a_stale_hit_keeps_to_an_invalidation_at_any_point(is_async: bool, shape: str, failing: bool) -> None:
     """Rule 1."""
     prepare = scenario(shape, warm=True, **STALE)
-    assert attacks_at_every_point(prepare, is_async=is_async, failing=failing, thorough=("key",)) > 20
+    assert attacks_at_every_point(prepare, is_async=is_async, failing=failing, thorough=("key",)) > 20 / stride()
 
 
 @both
@@ -142,7 +146,7 @@ def test_a_refresh_behind_a_stale_hit_keeps_to_an_invalidation_at_any_point(is_a
 def test_a_refresh_ahead_keeps_to_an_invalidation_at_any_point(is_async: bool, failing: bool) -> None:
     """Rule 1."""
     prepare = scenario("by_name", warm=True, advance=8, ttl=10, refresh_ahead=0.5)
-    assert attacks_at_every_point(prepare, is_async=is_async, failing=failing) > 20
+    assert attacks_at_every_point(prepare, is_async=is_async, failing=failing) > 20 / stride()
 
 
 @both
@@ -150,7 +154,7 @@ def test_a_refresh_ahead_keeps_to_an_invalidation_at_any_point(is_async: bool, f
 def test_a_value_that_expires_by_hits_keeps_to_an_invalidation_at_any_point(is_async: bool, failing: bool) -> None:
     """Rule 1."""
     prepare = scenario("by_name", warm=True, advance=1, act="many", ttl=10, max_hits=1, stale_if_error=1000)
-    assert attacks_at_every_point(prepare, is_async=is_async, failing=failing) > 20
+    assert attacks_at_every_point(prepare, is_async=is_async, failing=failing) > 20 / stride()
 
 
 @both
@@ -159,7 +163,7 @@ def test_a_value_that_expires_by_hits_keeps_to_an_invalidation_at_any_point(is_a
 def test_refresh_keeps_to_an_invalidation_at_any_point(is_async: bool, shape: str, failing: bool) -> None:
     """Rule 1."""
     prepare = scenario(shape, warm=True, act="refresh", **RESCUED)
-    assert attacks_at_every_point(prepare, is_async=is_async, failing=failing) > 20
+    assert attacks_at_every_point(prepare, is_async=is_async, failing=failing) > 20 / stride()
 
 
 @both
@@ -168,7 +172,7 @@ def test_refresh_keeps_to_an_invalidation_at_any_point(is_async: bool, shape: st
 def test_many_keeps_to_an_invalidation_at_any_point(is_async: bool, shape: str, failing: bool) -> None:
     """Rules 1 and 53."""
     prepare = scenario(shape, warm=True, act="many", **STALE)
-    assert attacks_at_every_point(prepare, is_async=is_async, failing=failing) > 20
+    assert attacks_at_every_point(prepare, is_async=is_async, failing=failing) > 20 / stride()
 
 
 @both
@@ -177,7 +181,7 @@ def test_many_keeps_to_an_invalidation_at_any_point(is_async: bool, shape: str, 
 def test_a_generator_keeps_to_an_invalidation_at_any_point(is_async: bool, shape: str, failing: bool) -> None:
     """Rules 1 and 16."""
     prepare = scenario(shape, warm=False, generator=True, ttl=10)
-    assert attacks_at_every_point(prepare, is_async=is_async, failing=failing) > 20
+    assert attacks_at_every_point(prepare, is_async=is_async, failing=failing) > 20 / stride()
 
 
 @both
@@ -185,7 +189,7 @@ def test_a_generator_keeps_to_an_invalidation_at_any_point(is_async: bool, shape
 def test_a_stale_generator_keeps_to_an_invalidation_at_any_point(is_async: bool, failing: bool) -> None:
     """Rules 1 and 16."""
     prepare = scenario("by_name", warm=True, generator=True, **STALE)
-    assert attacks_at_every_point(prepare, is_async=is_async, failing=failing) > 20
+    assert attacks_at_every_point(prepare, is_async=is_async, failing=failing) > 20 / stride()
 
 
 @both
@@ -194,7 +198,7 @@ def test_a_stale_generator_keeps_to_an_invalidation_at_any_point(is_async: bool,
 def test_keeping_warm_keeps_to_an_invalidation_at_any_point(is_async: bool, shape: str, failing: bool) -> None:
     """Rule 1."""
     prepare = scenario(shape, warm=True, act="wait", advance=7, keep_warm=True, idle_after=100, **RESCUED)
-    assert attacks_at_every_point(prepare, is_async=is_async, failing=failing) > 20
+    assert attacks_at_every_point(prepare, is_async=is_async, failing=failing) > 20 / stride()
 
 
 @both
@@ -211,7 +215,7 @@ def test_a_load_that_outlived_its_soft_timeout_keeps_to_an_invalidation_at_any_p
         world.slow_by = 1.5  # in the load: patience ends, the load goes on
         return found
 
-    assert attacks_at_every_point(prepare, is_async=is_async, failing=failing, thorough=("key",)) > 20
+    assert attacks_at_every_point(prepare, is_async=is_async, failing=failing, thorough=("key",)) > 20 / stride()
 
 
 @both
@@ -234,7 +238,7 @@ def test_get_or_load_keeps_to_an_invalidation_at_any_point(is_async: bool, faili
             attacks["tag"] = lambda: verb("invalidate")(tags=["tag:k"])
         return Scene(read, attacks, read, [partial(world.cache.get, "name:k")], "new k")
 
-    assert attacks_at_every_point(prepare, is_async=is_async, failing=failing) > 20
+    assert attacks_at_every_point(prepare, is_async=is_async, failing=failing) > 20 / stride()
 
 
 @both

@@ -8,11 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.backends import new_chaos
 from tests.concurrency.meeting import PATIENCE, Gate, Loop, Worker, eventually
 
 from stillroom import Cache
-from stillroom.stores.memory import MemoryStore
-from stillroom.testing import ChaosStore, FakeClock
+from stillroom.testing import FakeClock
+
+pytestmark = pytest.mark.every_store
+
 
 WAYS = ("key", "function", "tag", "namespace", "clear", "put", "refresh", "delete", "set")
 
@@ -115,7 +118,7 @@ def test_an_entry_that_was_read_before_its_invalidation_does_not_come_back_when_
         "soft timeout": {"stale_if_error": 1000, "soft_timeout": 1},
     }
     clock = FakeClock()
-    store = ChaosStore(MemoryStore(clock=clock))
+    store = new_chaos(clock)
     cache, source = Cache(store, clock=clock), ["old"]
 
     @cache(ttl=10, key="k:{k}", retry_after=500, **policies[policy])
@@ -138,7 +141,7 @@ def test_an_entry_that_was_read_before_its_invalidation_does_not_come_back_when_
 @pytest.mark.parametrize("way", ["function", "tag", "namespace", "clear"])
 def test_a_caller_whose_read_failed_joins_no_load_from_before_an_invalidation(way: str) -> None:
     """Rule 1: where the store cannot tell which generations are in force, no flight can be known to belong to them."""
-    store = ChaosStore(MemoryStore())
+    store = new_chaos()
     cache, gate, source = Cache(store), Gate(), ["old"]
 
     @cache(ttl=600, key="k:{k}", tags=["t:{k}"])
@@ -215,3 +218,30 @@ def test_an_invalidation_from_a_thread_reaches_loads_of_tasks(way: str) -> None:
     first.result(PATIENCE)
     assert asyncio.run(aload(1)) == load(1) == cache.get("k:1") == "new"
     loop.close()
+
+
+@pytest.mark.parametrize("shape", [{"key": "k:{k}"}, {"ignore": ["t"]}], ids=["by name", "by arguments"])
+def test_each_call_goes_by_its_own_tags_also_if_another_one_with_the_same_key_had_others(shape: dict[str, Any]) -> None:
+    """Rule 1: whoever comes after the invalidation of one of its tags shares no load from before."""
+    cache, gate, source = Cache(), Gate(), ["first"]
+
+    @cache(ttl=600, tags=["t:{t}"], **shape)
+    def load(k: int, t: int) -> str:
+        value = source[0]
+        if value == "old":
+            gate.wait_here()
+        return value
+
+    load(1, 7)
+    load.invalidate(1, 7)
+    source[0] = "old"
+    worker = Worker(lambda: load(1, 8))
+    gate.reached()
+    source[0] = "new"
+    cache.invalidate(tags=["t:8"])
+    later = Worker(lambda: load(1, 8))
+    eventually(lambda: not later.thread.is_alive() or any(one.passengers > 1 for one in cache._core.flights._table.values()))
+    gate.open()
+    assert later.join() == "new"
+    worker.join()
+    assert load(1, 8) == "new"

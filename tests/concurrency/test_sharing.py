@@ -8,17 +8,19 @@ from functools import partial
 from typing import Any
 
 import pytest
-from tests.concurrency.meeting import Gate, Loop, Worker, eventually, eventually_async, inner, joined, passengers
+from tests.backends import leases, new_chaos
+from tests.concurrency.meeting import Gate, Loop, Worker, eventually, eventually_async, joined, passengers
 
 from stillroom import Cache
-from stillroom.stores.memory import MemoryStore
-from stillroom.testing import ChaosStore
+
+pytestmark = pytest.mark.every_store
+
 
 stores = pytest.mark.parametrize("plain", [True, False], ids=["plain", "engine"])
 
 
 def made(plain: bool) -> Cache:
-    return Cache() if plain else Cache(ChaosStore(MemoryStore()))
+    return Cache() if plain else Cache(new_chaos())
 
 
 class Pair:
@@ -169,7 +171,7 @@ def test_awkward_errors_reach_the_caller_and_leave_nothing(error: BaseException)
         worker = Worker(lambda: load(1))
         assert worker.join() is error
     assert len(cache._core.flights) == 0
-    assert not any(partition.leases for partition in inner(cache)._partitions)
+    assert not leases(cache)
 
 
 def test_a_load_that_is_not_shared_is_made_by_each() -> None:
@@ -179,4 +181,4 @@ def test_a_load_that_is_not_shared_is_made_by_each() -> None:
     eventually(lambda: len(pair.loads) == 4)
     pair.gate.open()
     assert [worker.join() for worker in threads] == [1] * 4
-    assert not any(partition.leases for partition in inner(pair.cache)._partitions)
+    assert not leases(pair.cache)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pytest
+from tests.backends import new_chaos, new_store
 from tests.concurrency.model import Stress
 
 from stillroom.entry import Entry
@@ -58,7 +59,7 @@ class Deaf(ChaosStore):
 @pytest.mark.parametrize("plain", [True, False], ids=["plain hits", "engine only"])
 def test_no_answer_is_ever_older_than_an_invalidation_that_has_returned(plain: bool) -> None:
     """Rules 1, 17, 18 and 20, with everything at once."""
-    store = MemoryStore() if plain else ChaosStore(MemoryStore())
+    store = new_store() if plain else new_chaos()
     stress = Stress(store, seed=SEED, seconds=SECONDS * (0.6 if plain else 0.4))
     seen = stress.run()
     assert seen.unexpected == []
@@ -69,6 +70,7 @@ def test_no_answer_is_ever_older_than_an_invalidation_that_has_returned(plain: b
     assert all(answered for answered in (stress.cache.stats().hits, stress.cache.stats().misses))
 
 
+@pytest.mark.memory_only("the broken stores are of that kind")
 @pytest.mark.parametrize("broken", [Heedless, Forgetful, Deaf])
 def test_the_check_catches_a_broken_store(broken: type[ChaosStore]) -> None:
     """The test above can fail."""

@@ -6,16 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.backends import new_chaos
 from tests.engine.scene import Cached, Origin, Scene
 
-from stillroom.stores.memory import MemoryStore
 from stillroom.testing import ChaosStore
+
+pytestmark = pytest.mark.every_store
 
 
 @pytest.fixture
 def chaos(scene: Scene) -> ChaosStore:
     """The store of the scene, which does things in the middle of others."""
-    store = ChaosStore(MemoryStore(clock=scene.clock))
+    store = new_chaos(scene.clock)
     scene.open(store)
     return store
 

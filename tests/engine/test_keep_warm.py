@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from tests.backends import new_chaos
 from tests.engine.scene import Origin, Scene
 
 from stillroom._engine import warm
 from stillroom.observe.events import LoadFailed, StoreFailed
-from stillroom.stores.memory import MemoryStore
-from stillroom.testing import ChaosStore
 
 
 async def test_a_key_is_refreshed_at_its_end_without_being_asked(scene: Scene, origin: Origin) -> None:
@@ -289,7 +288,7 @@ async def test_a_value_without_an_end_needs_no_warming(scene: Scene, origin: Ori
 
 async def test_a_store_that_fails_when_a_warm_key_is_due_is_reported_and_harms_nothing(scene: Scene, origin: Origin) -> None:
     """Rules 34 and 37: what goes wrong behind is an event, never an error in a thread or a task that nobody looks at."""
-    chaos = ChaosStore(MemoryStore(clock=scene.clock))
+    chaos = new_chaos(scene.clock)
     scene.open(chaos)
     load = scene.cached(ttl=60, keep_warm=True)
     await load()

@@ -9,11 +9,11 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
+from tests.backends import new_chaos
 
 from stillroom import Cache, UncacheableArgument
 from stillroom.observe.events import CallAnswered, LoadFailed, Outcome
-from stillroom.stores.memory import MemoryStore
-from stillroom.testing import ChaosStore, FakeClock
+from stillroom.testing import FakeClock
 
 
 class Source:
@@ -250,7 +250,7 @@ def test_the_ttl_counts_from_the_last_item(items: Any, clock: FakeClock) -> None
 
 
 def test_a_stale_recording_is_served_while_a_new_one_is_made_behind(source: Source, clock: FakeClock) -> None:
-    store, filled = ChaosStore(MemoryStore(clock=clock)), threading.Event()
+    store, filled = new_chaos(clock), threading.Event()
     items = Cache(store, clock=clock)(ttl=10, stale_while_revalidate=60)(source.items)
     first = list(items(2))
     clock.advance(11)

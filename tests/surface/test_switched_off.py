@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.backends import new_chaos
 
 from stillroom import Cache, ConfigurationError
-from stillroom.stores.memory import MemoryStore
-from stillroom.testing import ChaosStore, FakeClock
+from stillroom.testing import FakeClock
 
 
 class Opaque:
@@ -309,7 +309,7 @@ def test_functions_can_be_decorated_with_a_closed_cache(cache: Any) -> None:
 @pytest.mark.parametrize("operation", ["read", "lease", "fill", "release"])
 def test_a_failing_store_costs_no_call_its_result(clock: FakeClock, operation: str) -> None:
     """Rule 34."""
-    store = ChaosStore(MemoryStore(clock=clock))
+    store = new_chaos(clock)
     cache: Any = Cache(store, clock=clock)
     f = cache(ttl=60)(lambda a: [a])
     items = cache(ttl=60)(lambda count: (yield from range(count)))

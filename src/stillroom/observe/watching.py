@@ -29,7 +29,10 @@ class Watching:
     ) -> None:
         self._hub = hub
         self._store = store
-        self.serializer_of = serializer_of
+        self._serializer_of = serializer_of
+
+    def serializer_of(self, generation: str) -> Serializer | None:
+        return self._serializer_of(generation)
 
     def lost(self, error: StoreError) -> None:
         if self._hub.has_listeners:

@@ -10,9 +10,9 @@ store's lock, where freeing a part of a key might run code of the user.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..entry import Generations
+from ..entry import MISSING, Entry, Generations
 from ..protocols import Reading
 from .generations import in_force
 
@@ -68,6 +68,13 @@ class MemoryLease:
         if not standing.holders:
             table.pop(standing.key, None)
         return True
+
+    def is_overtaken(self, entry: Entry[Any]) -> bool:
+        """Tell whether an entry is the one that was known, put off since a refresh has failed, while another took its place."""
+        known = self.reading.entry
+        if known is MISSING or entry.retry_at <= known.retry_at or self.standing is None:
+            return False
+        return self.home.entries.get(self.standing.key) is not self.reading.stamp
 
     def covers(self, generations: Generations) -> bool:
         """Tell whether the generations that were in force when it was given, and these, still are."""

@@ -174,7 +174,8 @@ class MemoryStore:
             raise
         now = self._now()
         with self._lock:
-            stored = lease.give_back() and lease.covers(entry.generations) and self._put(node, now)
+            stands = lease.give_back() and lease.covers(entry.generations) and not lease.is_overtaken(entry)
+            stored = stands and self._put(node, now)
         self._let_go()
         return stored
 

@@ -18,9 +18,15 @@ from .leases import Standing
 if TYPE_CHECKING:
     from .node import Node
 
-__all__ = ["Gate", "Partition"]
+__all__ = ["Gate", "Nowhere", "Partition"]
 
 NEVER = -math.inf
+
+
+class Nowhere:
+    """What a gate leads to while it is attached to no store; it vouches for no entry."""
+
+    epoch = object()
 
 
 class Gate:
@@ -40,7 +46,7 @@ class Gate:
     def __init__(self, owner: str | None = None) -> None:
         self.entries: dict[Hashable, Node] = {}
         self.owner = owner
-        self.store: Any = None
+        self.store: Any = Nowhere
         self.hits = 0
         self.home: Partition | None = None
         self.is_open = True

@@ -223,6 +223,17 @@ class StoreContract:
         (reading,) = await self.store.read((lookup,))
         return reading.uses
 
+    async def test_an_entry_that_is_put_off_does_not_take_the_place_of_a_newer_one(self) -> None:
+        """Rule 1: a refresh that failed says nothing about what another load has brought meanwhile."""
+        await self.load("old", ttl=10.0, grace=100.0)
+        self.clock.advance(20)
+        renewed = await self.store.lease(self.lookup, renew=True)
+        later = await self.store.lease(self.lookup)
+        assert later.reading.entry is not MISSING
+        assert await self.store.fill(self.key, self.entry("new", generations=renewed.reading.generations), renewed)
+        await self.store.fill(self.key, replace(later.reading.entry, retry_at=self.clock.now() + 5), later)
+        assert await self.value() == "new"
+
     async def test_a_closed_store_is_empty_and_stays_so(self) -> None:
         await self.load("Ada")
         lease = await self.store.lease(self.lookup)

@@ -17,6 +17,9 @@ __all__ = ["Guarded"]
 
 T = TypeVar("T")
 
+_UNASKED = (False, None)
+"""What a glance brings if it did not get as far as to ask a server, which therefore says nothing about it."""
+
 
 class _Borrowed(Reading):
     """What a stand-in knows of a key. Its tokens mean nothing to the far store, nor is it to be copied to a near one."""
@@ -86,7 +89,7 @@ class Guarded:
             except StoreError as error:
                 self._failed(spell, error)
                 return False, _Borrowed(*drive(self._instead().read((prepared.lookup,)))[0])
-            if self._situation.is_suspect:
+            if self._situation.is_suspect and seen != _UNASKED:
                 self._situation.succeeded(spell)
             if self._situation.spell.stand_in is None:
                 return seen
@@ -101,7 +104,7 @@ class Guarded:
             except StoreError as error:
                 self._failed(spell, error)
                 return False, _Borrowed(*(await self._instead().read((prepared.lookup,)))[0])
-            if self._situation.is_suspect:
+            if self._situation.is_suspect and seen != _UNASKED:
                 self._situation.succeeded(spell)
             if self._situation.spell.stand_in is None:
                 return seen
@@ -117,7 +120,7 @@ class Guarded:
                 self._failed(spell, error)
                 readings = await self._instead().read([one.lookup for one in prepared])
                 return [(False, _Borrowed(*reading)) for reading in readings]
-            if self._situation.is_suspect:
+            if self._situation.is_suspect and any(one != _UNASKED for one in seen):
                 self._situation.succeeded(spell)
             if self._situation.spell.stand_in is None:
                 return seen
@@ -142,6 +145,10 @@ class Guarded:
         if situation.is_suspect and not (renew or self._raises):
             # The reading before it has failed. To wait for the lease too would cost that call the time limit twice.
             return await self._void_lease(lookup)
+        if situation.is_suspect and renew and not self._raises:  # the same, but this counts
+            error = StoreError("it was not asked, since it has just failed", store=self.name, operation="lease")
+            self._failed(spell, error, deletions((lookup.key,)))
+            return None
         try:
             lease = await self._far.lease(lookup, known, renew=renew, alone=alone)
         except StoreError as error:

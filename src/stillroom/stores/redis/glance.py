@@ -14,6 +14,8 @@ from ...errors import StoreError
 from ...protocols import Lookup, Reading
 from .envelope import FIXED, VERSION, Damaged, checksum, signed_part
 from .finding import Asked, Finder
+from .links import was_closed
+from .senseless import SENSELESS, senseless, sensibly
 from .shared import Shared
 from .wire import Wire
 
@@ -103,14 +105,20 @@ class Glance:
         if future is None:
             return False, None
         outcome = await future
+        if was_closed(outcome):
+            return False, None
         if isinstance(outcome, StoreError):
             self._wire.topology.suspect(node)
             raise outcome
         if type(outcome) is not tuple:
             return False, None
         found = cast("tuple[bytes | None, list[bytes | None], bytes | None]", outcome)
-        return self.seen(prepared, *found, self._ahead(node))
+        try:
+            return self.seen(prepared, *found, self._ahead(node))
+        except SENSELESS as error:  # here, not by `sensibly`: one coroutine less for each hit
+            raise senseless(error) from error
 
+    @sensibly
     async def look_for_many(self, prepared: Sequence[Prepared]) -> list[Seen]:
         """Look for several keys, for callers of either colour.
 
@@ -118,6 +126,14 @@ class Glance:
             StoreError: a server did not answer.
         """
         groups = {id(one.asked.generations): one.asked.generations for one in prepared}
+        node = self._wire.topology.only_node
+        if len(groups) == 1 and node is not None:
+            (group,) = groups.values()
+            replies = await self._wire.values([*group, *(one.asked.entry for one in prepared)])
+            tokens, ahead = replies[: len(group)], self._ahead(node)
+            together = _joined(tokens)
+            entries = replies[len(group) :]
+            return [self.seen(one, data, tokens, together, ahead) for one, data in zip(prepared, entries, strict=True)]
         keys = {key.name: key for group in groups.values() for key in group}
         keys.update({one.asked.entry.name: one.asked.entry for one in prepared})
         values = dict(zip(keys, await self._wire.values(list(keys.values())), strict=True))
@@ -142,7 +158,7 @@ class Glance:
             joined: the same one after the other; ``None`` if one is missing.
             ahead: by how many seconds the server's clock is ahead.
         """
-        if data is not None and joined is not None and len(data) >= _AFTER:
+        if type(data) is bytes and joined is not None and len(data) >= _AFTER:
             version, flags, size, _, _, fresh_until, _, _, check = FIXED.unpack_from(data)
             is_plain = version == VERSION and not flags and data[_AFTER:size] == joined + prepared.asked.names
             if is_plain and self._now() + ahead < fresh_until:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .finding import Asked
 
-__all__ = ["Batch", "Links", "OutOfMemory", "Outcome", "failed"]
+__all__ = ["Batch", "Links", "OutOfMemory", "Outcome", "failed", "was_closed"]
 
 
 class Batch(NamedTuple):
@@ -85,6 +85,11 @@ class Links(Protocol):
 
 class OutOfMemory(StoreError):
     """The server has no room for what it was to store, and has stored nothing."""
+
+
+def was_closed(outcome: object) -> bool:
+    """Tell whether a connection that had been made was closed from the other end, which says little about the server."""
+    return isinstance(outcome, StoreError) and isinstance(outcome.__cause__, ConnectionError)
 
 
 def failed(node: Node, error: object) -> StoreError:

@@ -50,7 +50,7 @@ class RedisLocks:
                 (number,) = await self._wire.run([command])
                 return None if number is None else int(number)
             except StoreError as error:
-                self._outage.failed(spell, error)
+                self._outage.failed(spell, error, {})  # nobody knows whether it was taken: begins an outage at once
                 if self._outage.on_error == "raise":
                     raise
         elif self._outage.on_error == "raise":

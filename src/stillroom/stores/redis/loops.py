@@ -18,72 +18,15 @@ from ..._runtime.forks import on_fork
 from ...errors import StoreError
 from .client import NOT_YET, Node, Target, connect_async, new_reader, pack
 from .finding import Asked
+from .gathered import Gathered
 from .layout import RedisKey
-from .links import Batch, Outcome, failed
+from .links import Batch, Outcome, failed, was_closed
 from .times import RESAMPLE_AFTER, ServerTimes
 
 __all__ = ["LoopLinks"]
 
 _TIME = pack(b"TIME")
-Waiting: TypeAlias = "tuple[asyncio.Future[Outcome] | _Gathered, int, float]"
-
-
-class _Gathered:
-    """The reads of one turn, on their way in one command.
-
-    Attributes:
-        indexes: where the value of each key will stand in the reply.
-        asks: who wants which of them.
-        groups: who wants an entry together with the same generations: these, where they stand, and who wants which entry.
-    """
-
-    __slots__ = ("asks", "groups", "indexes")
-
-    def __init__(self) -> None:
-        self.indexes: dict[bytes, int] = {}
-        self.asks: list[tuple[asyncio.Future[Any], list[int]]] = []
-        self.groups: dict[int, tuple[tuple[RedisKey, ...], list[int], list[tuple[asyncio.Future[Any], int]]]] = {}
-
-    def add(self, future: asyncio.Future[Any], keys: Sequence[RedisKey]) -> None:
-        indexes = self.indexes
-        self.asks.append((future, [indexes.setdefault(key.bulk, len(indexes)) for key in keys]))
-
-    def look(self, future: asyncio.Future[Any], asked: Asked) -> None:
-        indexes, group = self.indexes, self.groups.get(id(asked.generations))
-        if group is None:
-            places = [indexes.setdefault(key.bulk, len(indexes)) for key in asked.generations]
-            group = self.groups[id(asked.generations)] = (asked.generations, places, [])
-        bulk = asked.entry.bulk
-        at = indexes.get(bulk)
-        if at is None:
-            at = indexes[bulk] = len(indexes)
-        group[2].append((future, at))
-
-    def command(self) -> bytes:
-        return b"*%d\r\n$4\r\nMGET\r\n%b" % (len(self.indexes) + 1, b"".join(self.indexes))
-
-    def done(self) -> bool:
-        return False
-
-    def set_result(self, outcome: Outcome) -> None:
-        """Give everybody what they asked for."""
-        if isinstance(outcome, StoreError) or not isinstance(outcome[0], list):
-            everybody = [future for future, _ in self.asks]
-            everybody += [future for _, _, looks in self.groups.values() for future, _ in looks]
-            for future in everybody:
-                if not future.done():
-                    future.set_result(outcome)  # with an error of the server's in it
-            return
-        values: list[Any] = cast("Any", outcome)[0]
-        for future, indexes in self.asks:
-            if not future.done():
-                future.set_result([values[index] for index in indexes])
-        for _, places, looks in self.groups.values():
-            tokens = [values[place] for place in places]
-            joined = None if None in tokens else b"".join(tokens)
-            for future, at in looks:
-                if not future.done():
-                    future.set_result((values[at], tokens, joined))
+Waiting: TypeAlias = "tuple[asyncio.Future[Outcome] | Gathered, int, float]"
 
 
 class _Stream(asyncio.Protocol):
@@ -99,14 +42,14 @@ class _Stream(asyncio.Protocol):
         self._waiting: deque[Waiting] = deque()
         self._replies: list[Any] = []
         self._outgoing: list[bytes] = []
-        self._gathered: _Gathered | None = None
+        self._gathered: Gathered | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._asked_at = -math.inf
         self.is_open = True
         self._transport: asyncio.WriteTransport = connection._writer.transport
         self._transport.set_protocol(self)  # from here on the connection is ours; redis-py has done its part
 
-    def send(self, future: asyncio.Future[Outcome] | _Gathered, data: bytes, count: int) -> None:
+    def send(self, future: asyncio.Future[Outcome] | Gathered, data: bytes, count: int) -> None:
         """Send commands; the future will have their replies."""
         now = self._loop.time()
         if now - self._asked_at > RESAMPLE_AFTER:
@@ -128,8 +71,8 @@ class _Stream(asyncio.Protocol):
         (self._gathered or self._begin()).look(future, asked)
         return future
 
-    def _begin(self) -> _Gathered:
-        gathered = self._gathered = _Gathered()
+    def _begin(self) -> Gathered:
+        gathered = self._gathered = Gathered()
         self._loop.call_soon(self._send_gathered)
         return gathered
 
@@ -178,15 +121,15 @@ class _Stream(asyncio.Protocol):
                     raise ValueError("it sent more replies than were asked for")
                 future, count, _ = waiting[0]
                 if len(replies) == count:
-                    waiting.popleft()
                     if not future.done():
-                        future.set_result(replies)
+                        future.set_result(replies)  # raises if it makes no sense, while whoever waits can still be told
+                    waiting.popleft()
                     replies = self._replies = []
         except Exception as error:  # bytes that are no replies
             self.fail(error)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.fail(exc or "the server has closed the connection")
+        self.fail(exc or ConnectionResetError("the server has closed the connection"))
 
     def _look(self) -> None:
         """See whether those who wait have waited too long."""
@@ -281,6 +224,7 @@ class _OfLoop:
             yield
         finally:
             self.close()
+            self._keeper = None  # it knows its loop, which has nothing else to stay for
 
     def forget(self, node: Node) -> None:
         stream = self._streams.pop(node, None)
@@ -327,6 +271,9 @@ class LoopLinks:
                 return opened
             stream = opened
         outcome: Outcome = await stream.gather(keys)
+        if was_closed(outcome):
+            again = await links.open(node, self.deadline())
+            return again if isinstance(again, StoreError) else await again.gather(keys)
         return outcome
 
     def ask(self, node: Node, command: bytes) -> Any:
@@ -349,7 +296,22 @@ class LoopLinks:
             future: asyncio.Future[Outcome] = loop.create_future()
             stream.send(future, batch.data, batch.replies)
             sent.append(future)
-        return [one if isinstance(one, StoreError) else await one for one in sent]
+        outcomes = [
+            one if isinstance(one, StoreError) else await self._answer(one, batch.node, until)
+            for one, batch in zip(sent, batches, strict=True)
+        ]
+        for at, batch in enumerate(batches):
+            if was_closed(outcomes[at]) and batch.is_repeatable:
+                outcomes[at] = (await self.exchange((batch._replace(is_repeatable=False),), until))[0]
+        return outcomes
+
+    async def _answer(self, future: asyncio.Future[Outcome], node: Node, until: float) -> Outcome:
+        left = until - time.monotonic()
+        if left < 0.8 * self.timeout:  # connecting, or a former round, has taken some of the time that the connection allows
+            await asyncio.wait((future,), timeout=max(left, 0.0))
+            if not future.done():
+                return failed(node, TimeoutError(f"no reply within {self.timeout} s"))
+        return await future
 
     async def pause(self, length: float) -> None:
         await asyncio.sleep(length)
@@ -373,8 +335,9 @@ class LoopLinks:
             return links
         links = self._loops.get(loop)
         if links is None:
-            for closed in [one for one in list(self._loops) if one.is_closed()]:  # by nothing but `loop.close()`
-                self._loops.pop(closed).close()
+            for former, left in list(self._loops.items()):
+                if former.is_closed() and self._loops.pop(former, None) is not None:  # by nothing but `loop.close()`
+                    left.close()
             links = self._loops[loop] = _OfLoop(self._target, self.timeout, self._times)
             links.is_closed = self._is_closed
         self._last = (weakref.ref(loop), links)

@@ -183,11 +183,8 @@ class RedisStore:
         if life is None:
             await self.release(key, lease)
             return False
-        known = lease.reading.entry
-        is_same = known is not MISSING and entry.retry_at > known.retry_at  # put off, since a refresh has failed
-        fill = run_script(
-            FILL, self._writer.keys(lease.asked.entry), lease.token, data, life, int(is_same), by=lease.asked.entry
-        )
+        stamp = _stamp_of_same(entry, lease.reading)
+        fill = run_script(FILL, self._writer.keys(lease.asked.entry), lease.token, data, life, stamp, by=lease.asked.entry)
         prolonging = self._shared.lives.prolonging(lease.asked.generations, cast("Sequence[bytes]", tokens), life)
         stood, *lives = await self._wire.run([fill, *prolonging])
         self._shared.lives.learn(prolonging, lives)
@@ -268,3 +265,10 @@ def _digest(tokens: Sequence[bytes | None]) -> bytes:
     if not tokens or None in tokens:
         return _UNKNOWN
     return blake2b(b"".join(tokens), digest_size=8).digest()  # type: ignore[arg-type]
+
+
+def _stamp_of_same(entry: Entry[Any], known: Reading) -> bytes:
+    """Return the stamp of the entry that was known, if this one is the same, put off since a refresh has failed."""
+    if known.entry is MISSING or entry.retry_at <= known.entry.retry_at:
+        return b""
+    return cast("int", known.stamp).to_bytes(8, "little")

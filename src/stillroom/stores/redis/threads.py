@@ -71,6 +71,9 @@ class _Link:
         reader, buffer, receive = self._reader, self._buffer, self._socket.recv_into
         patience = self._timeout
         try:
+            if until - time.monotonic() < 0.8 * patience:  # another node, or a former round, has taken some of the time
+                patience = max(until - time.monotonic(), 0.0001)
+                self._socket.settimeout(patience)
             while True:
                 size = receive(buffer)
                 if not size:
@@ -224,6 +227,9 @@ class ThreadLinks:
             if link.is_new or isinstance(error, TimeoutError):
                 raise failed(node, error) from error
             return False
+        except Exception as error:  # bytes that are no reply, or more than one
+            link.close()
+            raise failed(node, error) from error
         link.asked_at = time.monotonic()
         if isinstance(reply, list):
             self._times.learn(node, cast("list[bytes]", reply), sent_at)

@@ -54,6 +54,9 @@ class ServerTimes:
         known = self._samples.get(node)
         if known is not None and (not self._is_real or known[1] + _DRIFT * (received_at - known[2]) < error):
             return
-        seconds = int(reply[0]) + int(reply[1]) / 1_000_000
+        try:
+            seconds = int(reply[0]) + int(reply[1]) / 1_000_000
+        except (ValueError, TypeError, IndexError):  # it was damaged on its way
+            return
         self._real[node] = seconds - (time.monotonic() - error if self._is_real else time.monotonic())
         self._samples[node] = (seconds - (sent_at + error), error, received_at)

@@ -65,7 +65,7 @@ class Lives:
         return known is not None and known[0] == token and known[1] >= needed
 
     def learn(self, commands: Sequence[Command], replies: Sequence[int]) -> None:
-        """Take note of how long tokens live, as the commands that prolong them have replied: in milliseconds, -1 without end."""
+        """Take note of how long tokens live, as the commands that prolong them replied: in milliseconds, -1 without end."""
         now = self._now()
         for one, left in zip(commands, replies, strict=False):
             if len(self._known) >= _REMEMBERED:

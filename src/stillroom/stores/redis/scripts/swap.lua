@@ -8,7 +8,8 @@
 local now = redis.call('TIME')
 if ARGV[4] ~= '0' and now[1] * 1000 + now[2] / 1000 > tonumber(ARGV[4]) then return -1 end
 if ARGV[1] ~= 'any' then
-  local seen = redis.call('GETRANGE', KEYS[1], 5, 12)
+  local seen = redis.pcall('GETRANGE', KEYS[1], 5, 12)
+  seen = type(seen) == 'string' and seen or ''  -- what somebody else has put there may be no string at all
   if seen ~= (ARGV[1] == 'none' and '' or ARGV[1]) then return 0 end
 end
 redis.call('DEL', KEYS[2])

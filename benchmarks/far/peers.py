@@ -1,0 +1,145 @@
+"""What is compared on Redis, each set up as its documentation shows it: from the url of a server to a decorator.
+
+Peers are imported where they are used, and by name: type checkers must not depend on whether they are installed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pickle
+import socket
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+from urllib.parse import urlsplit
+
+from stillroom import Cache
+
+__all__ = ["BLOCKING", "TASKS", "TTL", "aload", "bare", "bare_async", "bare_socket", "load", "stillroom"]
+
+TTL = 600
+PATIENCE = 10.0
+Decorate = Callable[[Any], Any]
+
+_caches = count()
+
+
+def load(a: int, b: int) -> dict[str, Any]:
+    """The function that is cached. Pickled or packed, its results are about 250 bytes long."""
+    return {
+        "id": a,
+        "team": b,
+        "name": "Ada Lovelace",
+        "email": "ada.lovelace@analytical-engines.example",
+        "roles": ["author", "admin", "reviewer"],
+        "active": True,
+        "score": 98.25,
+        "bio": "First to publish an algorithm meant for a machine that was never built.",
+    }
+
+
+async def aload(a: int, b: int) -> dict[str, Any]:
+    """The coroutine function that is cached."""
+    return load(a, b)
+
+
+def stillroom(url: str, **options: Any) -> Cache:
+    """Return a cache that shares no key with any other."""
+    return Cache(url, prefix=f"s{next(_caches)}", timeout=PATIENCE, on_error="raise", **options)
+
+
+def bare(url: str, size: int) -> Callable[[str], Any]:
+    """Store results under the names ``user:{a}:2`` with redis-py alone; return what gets them as they are stored."""
+    redis = importlib.import_module("redis")
+    client = redis.Redis.from_url(url)
+    for a in range(size):
+        client.set(f"user:{a}:2", pickle.dumps(load(a, 2)), ex=TTL)
+    get: Callable[[str], Any] = client.get
+    return get
+
+
+def bare_async(url: str) -> Any:
+    """Return what gets results from Redis with redis-py alone, as short as it can be written."""
+    get: Any = importlib.import_module("redis.asyncio").Redis.from_url(url).get
+    loads = pickle.loads
+
+    async def f(a: int, b: int) -> Any:
+        return loads(await get(f"user:{a}:{b}"))
+
+    return f
+
+
+def bare_socket(url: str) -> Callable[[bytes], int]:
+    """Return what sends a command and waits for the first of what comes back."""
+    connection = socket.create_connection((urlsplit(url).hostname or "", urlsplit(url).port or 0))
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    buffer = bytearray(65536)
+
+    def ask(request: bytes) -> int:
+        connection.sendall(request)
+        return connection.recv_into(buffer)
+
+    return ask
+
+
+def _cachify(url: str) -> Decorate:
+    cachify, redis, aredis = (importlib.import_module(name) for name in ("cachify", "redis", "redis.asyncio"))
+    cachify.reset_redis_config()
+    cachify.setup_redis_config(sync_client=redis.Redis.from_url(url), async_client=aredis.Redis.from_url(url))
+    decorate: Decorate = cachify.rcache(ttl=TTL)
+    return decorate
+
+
+def _cache_house(url: str) -> Decorate:
+    backends, cache = (importlib.import_module(f"cache_house.{name}") for name in ("backends", "cache"))
+    backends.RedisFactory.instance = None
+    backends.RedisFactory.init(host=urlsplit(url).hostname, port=urlsplit(url).port)
+    decorate: Decorate = cache.cache(expire=TTL)
+    return decorate
+
+
+def _python_redis_cache(url: str) -> Decorate:
+    redis, redis_cache = importlib.import_module("redis"), importlib.import_module("redis_cache")
+    decorate: Decorate = redis_cache.RedisCache(redis_client=redis.Redis.from_url(url)).cache(ttl=TTL)
+    return decorate
+
+
+def _dogpile(url: str) -> Decorate:
+    region = importlib.import_module("dogpile.cache").make_region()
+    shared = {"distributed_lock": True, "thread_local_lock": False}  # as its documentation of Redis shows it
+    region.configure("dogpile.cache.redis", expiration_time=TTL, arguments={"url": url, **shared})
+    decorate: Decorate = region.cache_on_arguments()
+    return decorate
+
+
+def _aiocache(url: str) -> Decorate:
+    aiocache, serializers = importlib.import_module("aiocache"), importlib.import_module("aiocache.serializers")
+    place: dict[str, Any] = {"endpoint": urlsplit(url).hostname, "port": urlsplit(url).port}
+    decorate: Decorate = aiocache.cached(
+        ttl=TTL, cache=aiocache.Cache.REDIS, serializer=serializers.PickleSerializer(), **place
+    )
+    return decorate
+
+
+def _cashews(url: str, **options: Any) -> Decorate:
+    cache = importlib.import_module("cashews").Cache()
+    cache.setup(url, **options)
+    decorate: Decorate = cache(ttl=TTL)
+    return decorate
+
+
+BLOCKING: dict[str, Callable[[str], Decorate]] = {
+    "cache-house": _cache_house,
+    "cachify": _cachify,
+    "python-redis-cache": _python_redis_cache,
+    "dogpile": _dogpile,
+}
+"""Peers for blocking functions."""
+
+TASKS: dict[str, Callable[[str], Decorate]] = {
+    "cachify": _cachify,
+    "aiocache": _aiocache,
+    "cashews": _cashews,
+    "cashews near": lambda url: _cashews(url, client_side=True),
+}
+"""Peers for coroutine functions."""
