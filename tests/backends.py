@@ -174,7 +174,7 @@ def new_chaos(clock: Clock | None = None, **bounds: Any) -> Any:
 
 def stride() -> int:
     """Return which part of very many cases is enough on the kind of store that the test runs on: one in so many."""
-    return 1 if _current[-1].kind in USUAL else 3
+    return 1 if _current[-1].kind in USUAL else 5
 
 
 def let_go(cache: Cache) -> None:

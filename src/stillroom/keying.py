@@ -57,19 +57,22 @@ class ByArguments(_Named):
     """Keys made of all arguments but those that are ignored.
 
     An argument for ``self`` stands for itself, not for its address: by value where its class says what its value is, else by a
-    number that is given to each instance and never to another one.
+    number that is given to each instance and never to another one. On a shared store, ``around`` stands before the arguments:
+    it tells a function from others that were made like it in other surroundings.
     """
 
     shared = False
 
-    def __init__(self, parameters: Parameters, keyed: tuple[str, ...], name: str, namespace: str, generation: str) -> None:
+    def __init__(
+        self, parameters: Parameters, keyed: tuple[str, ...], name: str, namespace: str, generation: str, around: str = ""
+    ) -> None:
         super().__init__(parameters, generation)
         names = parameters.names
         self._keyed = keyed
         self._positions = [names.index(one) for one in keyed]
         self.is_partial = keyed != names
         self._owner = next((one for one in keyed[:1] if one in ("self", "cls") and one == names[0]), None)
-        self.space = Keyspace(namespace, name, partial(_text, keyed, False), generation, partial(_text, keyed, True))
+        self.space = Keyspace(namespace, name, partial(_text, keyed), generation, partial(_shared_text, keyed, around))
 
     def local(self, values: tuple[Any, ...]) -> Hashable:
         if self.is_partial:
@@ -82,8 +85,12 @@ class ByArguments(_Named):
         return plain_key(self.parameters, self._keyed, self._owner, instances.numbers)
 
 
-def _text(keyed: Sequence[str], shared: bool, local: Any) -> str:
-    return shorten(f"({text_of(keyed, local, shared=shared)})")
+def _text(keyed: Sequence[str], local: Any) -> str:
+    return shorten(f"({text_of(keyed, local, shared=False)})")
+
+
+def _shared_text(keyed: Sequence[str], around: str, local: Any) -> str:
+    return around + shorten(f"({text_of(keyed, local, shared=True)})")
 
 
 class ByTemplate(_Named):

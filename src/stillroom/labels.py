@@ -2,7 +2,8 @@
 
 In memory, functions of one name never meet, since each has a keyspace of its own. On a shared store the name is all that tells
 functions apart, so two that differ must not share one: not by chance, and not because a local function is made anew for every
-value that it closes over. Here they are numbered, and it is told which of them a shared store could not tell apart:
+value that it closes over. So what it closes over becomes part of its name there, as far as that has a value at all: see
+`surroundings`. Functions of one name are numbered here, and it is told which of them a shared store could not tell apart:
 `stillroom.function` refuses those.
 """
 
@@ -10,11 +11,12 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ._runtime.forks import ForkSafeLock
+from .keys import digest, encode
 
-__all__ = ["Labels", "unshared"]
+__all__ = ["Labels", "surroundings", "unshared"]
 
 
 class _Claim(NamedTuple):
@@ -23,12 +25,10 @@ class _Claim(NamedTuple):
     Attributes:
         essence: what the last one does, see `_essence`.
         last: the last one, while it lives.
-        number: how many there have been.
     """
 
     essence: tuple[object, ...]
     last: Callable[[], object]
-    number: int
 
 
 class Labels:
@@ -36,7 +36,8 @@ class Labels:
 
     def __init__(self) -> None:
         self._lock = ForkSafeLock()
-        self._claims: dict[str, _Claim] = {}
+        self._claims: dict[tuple[str, str], _Claim] = {}
+        self._numbers: dict[str, int] = {}
 
     def number(self, name: str, function: Callable[..., Any]) -> tuple[int, Callable[[], bool]]:
         """Claim a name; return the function's number among those of that name, and what tells if a shared store may know it so.
@@ -45,18 +46,42 @@ class Labels:
         for the former function until the new one has been made.
         """
         essence = _essence(function)
+        around = _around(function)
         with self._lock:
-            claim = self._claims.get(name)
-            number = 1 if claim is None else claim.number + 1
-            self._claims[name] = _Claim(essence, _weak(function), number)
+            number = self._numbers[name] = self._numbers.get(name, 0) + 1
+            claim = self._claims.get((name, around))
+            self._claims[name, around] = _Claim(essence, _weak(function))
         if claim is None:
-            return 1, unshared
-        if getattr(function, "__closure__", None):
+            return number, unshared
+        if _UNTOLD in around:
             return number, _never
         if _is_same(essence, claim.essence):  # the same function, defined anew
             return number, unshared
         former = claim.last
         return number, _never if "<" in name else lambda: former() is None
+
+
+_UNTOLD: Final = "?"
+
+
+def surroundings(function: Callable[..., Any]) -> str:
+    """Return the digest of the values that a function closes over, or nothing if there are none."""
+    around = _around(function)
+    return f"~{digest(around)}" if around.strip(f"{_UNTOLD},") else ""
+
+
+def _around(function: Callable[..., Any]) -> str:
+    """Return what a function closes over: the values, and for all that has none, such as a list or a client, a mark."""
+    return ",".join([_told(cell) for cell in getattr(function, "__closure__", None) or ()])
+
+
+def _told(cell: Any) -> str:
+    try:
+        value = cell.cell_contents
+        hash(value)  # what can change is no value: it was another one before, and will be
+        return encode(value, "closure")
+    except Exception:  # or it is not known how to write it, or there is nothing there yet, or it has an odd hash
+        return _UNTOLD
 
 
 def unshared() -> bool:

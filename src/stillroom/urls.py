@@ -13,7 +13,7 @@ __all__ = ["FAR_SETTINGS", "open_store"]
 
 _WHOLE_NUMBERS: Final = ("max_bytes", "max_entries")
 _REDIS: Final = ("redis", "rediss", "unix", "valkey", "valkeys")
-_SCHEMES: Final = (*_REDIS, *(f"{scheme}+{kind}" for scheme in _REDIS[:2] for kind in ("cluster", "sentinel")))
+_SCHEMES: Final = (*_REDIS, *(f"{scheme}+{kind}" for scheme in _REDIS if scheme != "unix" for kind in ("cluster", "sentinel")))
 
 FAR_SETTINGS: Final[Mapping[str, Any]] = {
     "near": None,
@@ -86,7 +86,7 @@ def _open_redis(url: str, clock: Clock, far: Mapping[str, Any], options: Mapping
     settings: dict[str, Any] = {**far, **{name: _of_text(name, text) for name, text in ours.items()}, **options}
     near = settings.pop("near")
     if near is not None:
-        if not isinstance(near, str):
+        if not isinstance(near, str) or near.partition("?")[0].lower() != "memory://":
             raise ConfigurationError(
                 f'near must be like "memory://?max_entries=10000", not {near!r}', setting="near", given=near
             )

@@ -333,7 +333,7 @@ class Scene:
 def attacks_at_every_point(prepare: Prepare, *, is_async: bool, failing: bool, thorough: tuple[str, ...] = ()) -> int:
     """Attack an operation at every point, in every way; return how often it was attacked.
 
-    On the kinds of stores that take long, each way gets every third point, and not the same ones as the next way.
+    On the kinds of stores that take long, each way gets one point in `stride`, and not the same ones as the next way.
 
     For the ways in ``thorough`` the call that comes after the invalidation begins at every later point too, for the others at
     the same point.

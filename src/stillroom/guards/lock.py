@@ -33,7 +33,7 @@ class Locks(Protocol):
     """Where locks are held."""
 
     async def take(self, name: str, owner: bytes, ttl: float) -> int | None:
-        """Take a lock if it is free; return its holder's number, or ``None`` if somebody else holds it."""
+        """Take a lock if it is free; return its holder's number, zero if it has none, or ``None`` if somebody else holds it."""
         ...
 
     async def let_go(self, name: str, owner: bytes) -> None:
@@ -119,7 +119,8 @@ class Lock:
         tasks: the same for ``async with``.
 
     Attributes:
-        fence: while the lock is held, a number that is higher than those of all former holders; ``None`` otherwise.
+        fence: while the lock is held, a number that is higher than those of all former holders; ``None`` otherwise, and for a
+            lock taken while a shared store is out of reach, where nobody knows the others' numbers.
 
     Raises:
         LockTimeout: on entering, if the lock was not free in time.
@@ -177,7 +178,7 @@ class Lock:
                 asked_at = self._clock.now()  # the lock ends no later than this tells, however long the answer takes
                 fence = await locks.take(self.name, owner, self._ttl)
                 if fence is not None:
-                    self.fence, self._holding = fence, (locks, owner, asked_at + self._ttl)
+                    self.fence, self._holding = fence or None, (locks, owner, asked_at + self._ttl)
                     return
                 now = self._clock.now()
                 if until is not None and now >= until:

@@ -73,23 +73,28 @@ def parse(url: str, options: Mapping[str, Any], cluster: bool | None) -> Target:
     scheme, _, rest = url.partition("://")
     family, _, kind = scheme.lower().partition("+")
     plain = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss", "unix": "unix"}[family]
+    rest, mark, query = rest.partition("?")
     netloc, slash, tail = rest.partition("/") if plain != "unix" else ("", "", rest)
     login, at, places = netloc.rpartition("@")
     service = ""
     if kind == "sentinel":
         service, _, tail = tail.partition("/")
-        service = unquote(service.partition("?")[0])
+        service = unquote(service)
         if not service:
             raise _wrong(scheme, "must name the service behind the sentinels: redis+sentinel://host1,host2/service/0")
     nodes = _nodes(places, scheme, _SENTINEL_PORT if kind == "sentinel" else _DEFAULT_PORT)
-    shared = f"{plain}://{login}{at}{_spelled(nodes[0])}{slash}{tail}" if plain != "unix" else f"unix://{tail}"
+    place = f"{login}{at}{_spelled(nodes[0])}{slash}" if plain != "unix" else ""
+    shared = f"{plain}://{place}{tail}{mark}{query}"
+    for name in ("host", "port", "path", "connection_class", "protocol"):
+        if name in options:
+            raise ConfigurationError(f"{name} is for the url to say, not an option", setting=name, given=options[name])
     settings = {**_parsed(shared, scheme), **options}
     connection_class = settings.pop("connection_class", redis.Connection)
     for name in ("host", "port"):
         settings.pop(name, None)
     if plain == "unix":
         nodes = (Node(settings.pop("path", ""), 0),)
-    if kind == "cluster" and settings.get("db"):
+    if (kind == "cluster" or cluster) and settings.get("db"):
         raise ConfigurationError("db must be 0 on a cluster, which has no others", setting="db", given=settings["db"])
     transport = {redis.SSLConnection: "tls", redis.UnixDomainSocketConnection: "unix"}.get(connection_class, "tcp")
     sentinel_options: dict[str, Any] = settings.pop("sentinel_kwargs", None) or {}

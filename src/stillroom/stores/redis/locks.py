@@ -55,7 +55,8 @@ class RedisLocks:
                     raise
         elif self._outage.on_error == "raise":
             raise StoreError("the store is out of reach", store="redis", operation="lock")
-        return await self._local.take(name, owner, ttl)
+        number = await self._local.take(name, owner, ttl)
+        return None if number is None else 0  # its own count means nothing to those who have numbers from the server
 
     async def let_go(self, name: str, owner: bytes) -> None:
         """Give a lock back; see `Locks.let_go`. If the servers are out of reach, it ends by its ttl."""

@@ -39,6 +39,10 @@ _ENDLESS: Final = 100 * 365 * 86_400.0
 """From how many seconds on a life has no end: a hundred years."""
 
 
+_AT_ONCE: Final = 500
+"""How many keys are deleted in one batch, which must end within the time that one operation may take."""
+
+
 class RedisLease:
     """The right to fill one key.
 
@@ -208,6 +212,11 @@ class RedisStore:
     async def delete(self, keys: Iterable[Key]) -> int:
         """Remove entries and void the leases on their keys; see `Store.delete`."""
         wanted = list(keys)
+        if len(wanted) <= _AT_ONCE:
+            return await self._delete(wanted)
+        return sum([await self._delete(wanted[at : at + _AT_ONCE]) for at in range(0, len(wanted), _AT_ONCE)])
+
+    async def _delete(self, wanted: list[Key]) -> int:
         asked = [self._finder.asked(Lookup(key, () if key.space.function is None else (key.space.function,))) for key in wanted]
         if not asked:
             return 0

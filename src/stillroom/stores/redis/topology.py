@@ -25,8 +25,8 @@ _ASKED_AT_ONCE = 6
 _CLUSTER_SLOTS = pack(b"CLUSTER", b"SLOTS")
 
 
-_BELIEVED = 1.0
-"""For how many seconds what the sentinels said is believed: a server that has been replaced may not know it itself."""
+_BELIEVED = {"sentinel": 1.0, "cluster": 10.0}
+"""For how many seconds the picture is believed: a server that has been replaced may not know it, and replicas come and go."""
 
 
 class Topology:
@@ -110,7 +110,7 @@ class Topology:
             await self._ask_cluster(links, until)
         self._is_known = True
         self._suspects.clear()
-        self._doubt_at = time.monotonic() + _BELIEVED if self._kind == "sentinel" else math.inf
+        self._doubt_at = time.monotonic() + _BELIEVED.get(self._kind or "", math.inf)
 
     async def _learn_kind(self, links: Links, until: float) -> None:
         node = self._target.nodes[0]
@@ -149,6 +149,8 @@ class Topology:
                 problem = reply
             else:
                 maps.append((reply, node))
+        if not maps and self._slots and not self._suspects:
+            return  # they are busy; what is known is corrected by redirections in any case
         if not maps:
             raise StoreError(f"no node of the cluster tells where its keys are: {problem}", store="redis", operation="route")
         votes = Counter(_primaries(ranges) for ranges, _ in maps)  # a node that is cut off from the others goes by an old map

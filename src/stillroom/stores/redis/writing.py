@@ -95,8 +95,8 @@ class Writer:
         try:
             tokens = await self._looker.made(asked.generations, await self._wire.values(asked.generations))
             return await self._swap(lookup, asked, entry, tokens, b"any")
-        except OutOfMemory:  # what it was to replace is out of date all the same, and may go even now
-            await self._wire.run([run_script(DROP, self.keys(asked.entry), by=asked.entry)], is_lasting=True)
+        except OutOfMemory:
+            await self._drop(asked)
             return False
 
     async def _add(self, lookup: Lookup, asked: Asked, entry: Entry[Any]) -> bool:
@@ -105,9 +105,16 @@ class Writer:
             if self._looker.is_fresh(reading):
                 return False
             tokens = await self._looker.made(asked.generations, cast("Sequence[Any]", reading.generations))
-            if await self._swap(lookup, asked, entry, tokens, _seen(data)):
-                return True
+            try:
+                if await self._swap(lookup, asked, entry, tokens, _seen(data)):
+                    return True
+            except OutOfMemory:
+                return False
         raise self._contended("add")
+
+    async def _drop(self, asked: Asked) -> None:
+        """Delete what a new value was to replace, for which there is no room: it is out of date all the same."""
+        await self._wire.run([run_script(DROP, self.keys(asked.entry), by=asked.entry)], is_lasting=True)
 
     async def _swap(
         self, lookup: Lookup, asked: Asked, entry: Entry[Any], tokens: Sequence[bytes], seen: bytes, names: bytes | None = None
@@ -144,8 +151,12 @@ class Writer:
                 tokens, names = self._own_tokens(data)
             else:
                 tokens = await self._looker.made(asked.generations, tokens)
-            if await self._swap(lookup, asked, entry, tokens, _seen(data), names):
-                value: int = entry.value
+            value: int = entry.value
+            try:
+                if await self._swap(lookup, asked, entry, tokens, _seen(data), names):
+                    return value
+            except OutOfMemory:
+                await self._drop(asked)
                 return value
         raise self._contended("increment")
 
