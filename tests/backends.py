@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Final
 
 import pytest
-from tests.servers.waiting import eventually
+from tests.concurrency.meeting import eventually
 
 from stillroom import Cache
 from stillroom._runtime.clock import SystemClock
@@ -38,14 +38,25 @@ LONG: Final = 5.0
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--store", choices=KINDS, action="append", help="run tests of the cache on this kind of store only")
 
-    parser.addoption("--by-ref", action="store_true")
-
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     kinds = _kinds(metafunc.definition)
     if kinds:
-        chosen = metafunc.config.getoption("--store")
-        metafunc.parametrize("backend", [kind for kind in kinds if not chosen or kind in chosen], indirect=True)
+        metafunc.parametrize("backend", kinds, indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    chosen = config.getoption("--store")
+    if chosen:
+        others = {item for item in items if _kind(item) not in (None, *chosen)}
+        config.hook.pytest_deselected(items=list(others))
+        items[:] = [item for item in items if item not in others]
+
+
+def _kind(item: Any) -> str | None:
+    """Return the kind of store that a test runs on, if it is one of those that run on several."""
+    callspec = getattr(item, "callspec", None)
+    return callspec and callspec.params.get("backend")
 
 
 def _kinds(test: pytest.Item) -> tuple[str, ...]:
@@ -104,11 +115,10 @@ class Backend:
         if opened.feed is not None:
             opened.feed.start()
             eventually(lambda: opened.feed.is_live)  # or the near store would not be asked
-        fail = opened.outage.failed
-        opened.outage.failed = lambda spell, error, notes=None: (self.failures.append(error), fail(spell, error, notes))
+        opened.outage.failed = noting(opened.outage.failed, self.failures)
         if self.keeps_alive:
             self.opened.append(opened)
-        return opened  # type: ignore[no-any-return]
+        return opened
 
     def _refer(self, value: Any) -> bytes:
         assert self.references is not None
@@ -135,6 +145,16 @@ class Backend:
             opened.retire()
 
 
+def noting(fail: Callable[..., None], failures: list[StoreError]) -> Callable[..., None]:
+    """Return what takes note of failures in place of `Outage.failed`, and passes them on."""
+
+    def failed(spell: Any, error: StoreError, *notes: Any) -> None:
+        failures.append(error)
+        fail(spell, error, *notes)
+
+    return failed
+
+
 _current = [Backend("memory")]
 
 
@@ -144,7 +164,7 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     kind = getattr(request, "param", "memory")
     server = SERVERS.get(kind.partition("+")[0])
     made = Backend(kind, server and request.getfixturevalue(server))
-    if request.node.get_closest_marker("by_reference") or request.config.getoption("--by-ref"):
+    if request.node.get_closest_marker("by_reference"):
         made.references = []
     monkeypatch.setattr(sys.modules["stillroom.cache"], "open_store", made.open)  # the package has a `cache` of its own
     _current.append(made)
@@ -159,7 +179,7 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 # For tests that need the store itself
 
 
-def new_store(clock: Clock | None = None, **bounds: Any) -> Store | TwoSided:
+def new_store(clock: Clock | None = None, **bounds: Any) -> Any:
     """Return a new, empty store of the kind that the test runs on; only memory has bounds."""
     chosen = clock or SystemClock()
     here = _current[-1]

@@ -21,7 +21,7 @@ LAYERS = (
     {"compat", "web", "console"},
     {"testing"},
     {"__init__"},
-    FACADE := {"cache", "function", "compile", "methods", "generators", "direct"},
+    FACADE := {"cache", "function", "compile", "methods", "generators"},
     {"_engine", "stores", "guards", "observe", "serializers"},
     {"_runtime", "policy", "keys", "kinds"},
     {"entry", "errors", "durations", "protocols"},
@@ -35,8 +35,8 @@ BANNED = {"_engine": {"asyncio", "threading", "time", "random", "socket", "os"}}
 THIRD_PARTY: dict[str, set[str]] = {
     "serializers.wire": {"msgspec"},
     "serializers.zstd": {"zstandard"},
-    "stores.feed.link": {"hiredis"},
-    "stores.redis.client": {"hiredis", "redis"},
+    "stores.redis.client": {"redis"},
+    "stores.resp": {"hiredis"},
 }
 
 MODULE_LINES = 400

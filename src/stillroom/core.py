@@ -22,7 +22,7 @@ from .observe.hub import Hub
 from .observe.outcome import Outcome
 from .observe.stats import Ledger, Stats
 from .observe.watching import Watching
-from .protocols import Clock, Key, Keyspace, Lookup, Serializer, Store, TwoSided
+from .protocols import Clock, Key, Keyspace, Serializer, Store, TwoSided
 from .side import Side
 from .stores.memory import Gate, MemoryStore
 
@@ -68,6 +68,7 @@ class Core:
         self.labels = Labels()
         self._gates: weakref.WeakKeyDictionary[Gate, tuple[Keyspace, bool]] = weakref.WeakKeyDictionary()
         self._operations: weakref.WeakSet[Operations] = weakref.WeakSet()
+        self._by_generation: weakref.WeakValueDictionary[str, Operations] = weakref.WeakValueDictionary()
         self._templates: dict[tuple[str, str], weakref.ref[Operations]] = {}
         self._versions: dict[tuple[str, str], str] = {}  # the last generation of templates whose functions have versions
         self._over: deque[str] = deque()  # generations of templated functions that are gone
@@ -169,6 +170,7 @@ class Core:
             self._claim(template, operations)
         with self._lock:
             self._operations.add(operations)
+            self._by_generation[shared_name(operations.generation)] = operations
 
     def _claim(self, template: tuple[str, str], operations: Operations) -> None:
         """Give a template to a function; one that is defined anew takes it over, and the former one no longer caches."""
@@ -212,8 +214,8 @@ class Core:
                 drive(self.memory.invalidate(names=(generation,)))
 
     def _serializer_of(self, generation: str) -> Serializer | None:
-        found = [one for one in self._living() if shared_name(one.generation) == generation]
-        return found[0].serializer() if found else None
+        operations = self._by_generation.get(generation)
+        return None if operations is None else operations.serializer()
 
     def _forget_gate(self, gate: Gate) -> None:
         with self._lock:
@@ -258,9 +260,7 @@ class Core:
 
     async def ping(self, side: Side) -> bool:
         """Tell whether the store answers."""
-        await side.store.read((Lookup(Key(self.names(self.namespace), "ping")),), count=False)
-        health = self.health()
-        return health.state == "ok" and not health.failures
+        return await self.store.ping(side.runtime.blocking) if isinstance(self.store, TwoSided) else True
 
     async def close(self, side: Side) -> None:
         """Close the store; functions run uncached from now on."""

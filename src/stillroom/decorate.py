@@ -15,7 +15,7 @@ from .function import Operations
 from .keying import ByArguments, ByRule, ByTemplate, Keying, rule
 from .keys import Template
 from .kinds import Kind
-from .labels import surroundings, unshared
+from .labels import Label
 from .methods import BoundFunction, descriptor
 from .parameters import Parameters
 from .settings import text
@@ -95,10 +95,8 @@ def _cached(
 ) -> _Cached:
     parameters = Parameters.of(function)
     name = _name(function, identity)
-    number, is_shareable, around = 1, unshared, ""
-    if identity.name is None:
-        (number, is_shareable), around = core.labels.number(name, function), surroundings(function)
-    keying, template = _keying(core, parameters, name, identity, number, around)
+    label = core.labels.claim(name, function) if identity.name is None else Label()
+    keying, template = _keying(core, parameters, name, identity, label)
     operations = Operations(
         core,
         function,
@@ -110,7 +108,7 @@ def _cached(
         tuple(Template(tag, parameters.names, "tags") for tag in identity.tags),
         policy_for(parameters.signature),
         form,
-        is_shareable,
+        label.is_shareable,
     )
     core.register(operations, template)
     return _Cached(function, parameters, operations)
@@ -149,14 +147,14 @@ def _dressed(function: Callable[..., Any], operations: Operations, caller: Calla
 
 
 def _keying(
-    core: Core, parameters: Parameters, name: str, identity: Identity, number: int, around: str
+    core: Core, parameters: Parameters, name: str, identity: Identity, label: Label
 ) -> tuple[Keying, tuple[str, str] | None]:
     names = core.names(identity.namespace)
     keyed = parameters.without(identity.ignore)
     # Of lambdas and local functions there may be several of one name, and to invalidate one is not to invalidate another.
-    generation = function_generation(name, number if "<" in name else 1)
+    generation = function_generation(name, label.number if "<" in name else 1)
     if identity.key is None:
-        return ByArguments(parameters, keyed, name, identity.namespace, generation, around), None
+        return ByArguments(parameters, keyed, name, identity.namespace, generation, label.around), None
     if identity.ignore:
         raise ConfigurationError(
             "ignore has no effect beside key, which says by itself what the key is made of",

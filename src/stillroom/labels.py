@@ -2,8 +2,9 @@
 
 In memory, functions of one name never meet, since each has a keyspace of its own. On a shared store the name is all that tells
 functions apart, so two that differ must not share one: not by chance, and not because a local function is made anew for every
-value that it closes over. So what it closes over becomes part of its name there, as far as that has a value at all: see
-`surroundings`. Functions of one name are numbered here, and it is told which of them a shared store could not tell apart:
+value that it closes over. So what it closes over becomes part of its name there, as far as that has a value at all.
+
+Functions of one name are numbered here, and it is told which of them a shared store could not tell apart:
 `stillroom.function` refuses those.
 """
 
@@ -11,24 +12,39 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from ._runtime.forks import ForkSafeLock
 from .keys import digest, encode
 
-__all__ = ["Labels", "surroundings", "unshared"]
+__all__ = ["Label", "Labels"]
+
+REMEMBERED: Final = 10_000
+"""How many names, each with what its functions close over, are remembered; then the one that was claimed first is not."""
+
+
+class Label(NamedTuple):
+    """What a function goes by besides its name.
+
+    Attributes:
+        number: which one of that name it is in this process.
+        is_shareable: tells whether a shared store may know it by its name. That is asked when one is used first, not before:
+            when a cell of a notebook is run again, its name still stands for the former function until there is the new one.
+        around: stands for the values that it closes over; empty if there are none.
+    """
+
+    number: int = 1
+    is_shareable: Callable[[], bool] = lambda: True
+    around: str = ""
 
 
 class _Claim(NamedTuple):
-    """What is known of the functions that have claimed a name.
+    """The last function that has claimed a name: its code, its defaults as text, and the function itself while it lives."""
 
-    Attributes:
-        essence: what the last one does, see `_essence`.
-        last: the last one, while it lives.
-    """
-
-    essence: tuple[object, ...]
-    last: Callable[[], object]
+    code: object
+    defaults: tuple[str | None, ...]
+    function: Callable[[], object]
 
 
 class Labels:
@@ -39,73 +55,52 @@ class Labels:
         self._claims: dict[tuple[str, str], _Claim] = {}
         self._numbers: dict[str, int] = {}
 
-    def number(self, name: str, function: Callable[..., Any]) -> tuple[int, Callable[[], bool]]:
-        """Claim a name; return the function's number among those of that name, and what tells if a shared store may know it so.
-
-        That is asked when a shared store is used first, not now: when a cell of a notebook is run again, its name still stands
-        for the former function until the new one has been made.
-        """
-        essence = _essence(function)
-        around = _around(function)
+    def claim(self, name: str, function: Callable[..., Any]) -> Label:
+        """Give a name to a function."""
+        cells = tuple([_text(partial(getattr, cell, "cell_contents")) for cell in getattr(function, "__closure__", None) or ()])
+        around = f"~{_digest(cells)}" if any(told is not None for told in cells) else ""
+        mine = _Claim(getattr(function, "__code__", None), _defaults(function), _weak(function))
         with self._lock:
             number = self._numbers[name] = self._numbers.get(name, 0) + 1
-            claim = self._claims.get((name, around))
-            self._claims[name, around] = _Claim(essence, _weak(function))
-        if claim is None:
-            return number, unshared
-        if _UNTOLD in around:
-            return number, _never
-        if _is_same(essence, claim.essence):  # the same function, defined anew
-            return number, unshared
-        former = claim.last
-        return number, _never if "<" in name else lambda: former() is None
+            former = self._claims.pop((name, around), None)
+            self._claims[name, around] = mine
+            if len(self._claims) > REMEMBERED:
+                del self._claims[next(iter(self._claims))]
+        if former is None or _are_one(mine, former, cells):
+            return Label(number, around=around)
+        replaces = "<" not in name and None not in cells
+        return Label(number, (lambda: former.function() is None) if replaces else lambda: False, around)
 
 
-_UNTOLD: Final = "?"
+def _are_one(mine: _Claim, former: _Claim, cells: tuple[str | None, ...]) -> bool:
+    """Tell whether two functions of one name and with the same values around them are one, defined anew."""
+    if mine.code is None or mine.code is not former.code or mine.defaults != former.defaults:
+        return False
+    return None not in (*cells, *mine.defaults)
 
 
-def surroundings(function: Callable[..., Any]) -> str:
-    """Return the digest of the values that a function closes over, or nothing if there are none."""
-    around = _around(function)
-    return f"~{digest(around)}" if around.strip(f"{_UNTOLD},") else ""
+def _defaults(function: Callable[..., Any]) -> tuple[str | None, ...]:
+    by_name: dict[str, Any] = getattr(function, "__kwdefaults__", None) or {}
+    given = [*(getattr(function, "__defaults__", None) or ()), *(by_name[name] for name in sorted(by_name))]
+    return tuple([_text(partial(_same, value)) for value in given])
 
 
-def _around(function: Callable[..., Any]) -> str:
-    """Return what a function closes over: the values, and for all that has none, such as a list or a client, a mark."""
-    return ",".join([_told(cell) for cell in getattr(function, "__closure__", None) or ()])
+def _same(value: object) -> object:
+    return value
 
 
-def _told(cell: Any) -> str:
+def _text(get: Callable[[], Any]) -> str | None:
+    """Return a value as text, or ``None`` if it has none, such as a list or a client."""
     try:
-        value = cell.cell_contents
+        value = get()
         hash(value)  # what can change is no value: it was another one before, and will be
         return encode(value, "closure")
     except Exception:  # or it is not known how to write it, or there is nothing there yet, or it has an odd hash
-        return _UNTOLD
+        return None
 
 
-def unshared() -> bool:
-    """Tell that no other function goes by the name."""
-    return True
-
-
-def _never() -> bool:
-    return False
-
-
-def _essence(function: Callable[..., Any]) -> tuple[object, ...]:
-    """Return what makes a function do what it does: its code, and the defaults it was given; nothing if it does not say."""
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return ()
-    defaults = getattr(function, "__defaults__", None) or ()
-    keywords = getattr(function, "__kwdefaults__", None) or {}
-    return (code, *defaults, *(keywords[name] for name in sorted(keywords)))
-
-
-def _is_same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
-    """Compare by identity, which runs nobody's code."""
-    return bool(one) and len(one) == len(other) and all(this is that for this, that in zip(one, other, strict=True))
+def _digest(told: tuple[str | None, ...]) -> str:
+    return digest("\0".join(["" if one is None else f"={one}" for one in told]))
 
 
 def _weak(function: object) -> Callable[[], object]:

@@ -273,6 +273,10 @@ class TwoSided(Protocol):
         """Return how the store is doing."""
         ...
 
+    async def ping(self, blocking: bool) -> bool:
+        """Tell whether the store itself answers, callers of one colour at least."""
+        ...
+
     def retire(self) -> None:
         """Let go of everything held, since another store takes over."""
         ...

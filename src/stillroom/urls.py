@@ -102,6 +102,11 @@ def _divided(query: str) -> tuple[dict[str, str], str]:
     theirs: list[str] = []
     for part in filter(None, query.split("&")):
         name, _, text = part.partition("=")
+        if name == "secret":
+            raise ConfigurationError("secret must be given as a keyword: urls end up in logs", setting="secret")
+        if name in _WHOLE_NUMBERS:
+            message = f'{name} is an option of memory://; on Redis, near="memory://?{name}=..." takes it'
+            raise ConfigurationError(message, setting=name, given=text)
         if name in _IN_URL:
             ours[name] = unquote_plus(text)
         else:

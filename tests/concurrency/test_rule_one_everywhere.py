@@ -112,7 +112,8 @@ def test_a_miss_keeps_to_an_invalidation_at_any_point(is_async: bool, shape: str
 @shapes
 def test_a_miss_that_shares_nothing_keeps_to_an_invalidation_at_any_point(is_async: bool, shape: str) -> None:
     """Rule 1, with ``lock=None``."""
-    assert attacks_at_every_point(scenario(shape, warm=False, ttl=10, lock=None), is_async=is_async, failing=False) > 20 / stride()
+    prepare = scenario(shape, warm=False, ttl=10, lock=None)
+    assert attacks_at_every_point(prepare, is_async=is_async, failing=False) > 20 / stride()
 
 
 @both

@@ -138,6 +138,38 @@ def test_many_joins_loads_that_are_in_progress_already(plain: bool) -> None:
     loop.close()
 
 
+def test_a_caller_who_looked_before_the_load_began_shares_it() -> None:
+    """Rule 17: also if there were no generations yet, as after an invalidation on a store that makes them when they are needed."""
+    store, held = new_chaos(), Gate()
+    pair = Pair(Cache(store))
+    store.after("read", held.wait_here, times=1)
+    early = Worker(lambda: pair.blocking(1))
+    held.reached()
+    leader = Worker(lambda: pair.blocking(1))
+    pair.gate.reached()
+    held.open()
+    eventually(lambda: passengers(pair.cache) == 2 or len(pair.loads) > 1)
+    pair.gate.open()
+    assert [early.join(), leader.join()] == [1, 1]
+    assert pair.loads == [1]
+
+
+def test_a_caller_who_looked_after_an_invalidation_does_not_share_the_load_from_before() -> None:
+    """Rule 1: the same, but the generations that the load began under are over."""
+    store, held = new_chaos(), Gate()
+    pair = Pair(Cache(store))
+    leader = Worker(lambda: pair.blocking(1))
+    pair.gate.reached()
+    pair.blocking.invalidate_all()
+    store.after("read", held.wait_here, times=1)
+    later = Worker(lambda: pair.blocking(1))
+    held.reached()
+    held.open()
+    eventually(lambda: len(pair.loads) == 2)
+    pair.gate.open()
+    assert [leader.join(), later.join()] == [1, 1]
+
+
 @stores
 def test_a_failing_load_gives_its_error_to_all_who_waited(plain: bool) -> None:
     """Rule 20, and nothing is remembered, no flight and no lease left."""

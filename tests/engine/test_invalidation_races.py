@@ -17,7 +17,7 @@ pytestmark = pytest.mark.every_store
 @pytest.fixture
 def chaos(scene: Scene) -> ChaosStore:
     """The store of the scene, which does things in the middle of others."""
-    store = new_chaos(scene.clock)
+    store: ChaosStore = new_chaos(scene.clock)
     scene.open(store)
     return store
 

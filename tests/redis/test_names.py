@@ -1,4 +1,4 @@
-"""Rule 9 where a name is all that tells functions apart: those that differ are refused, before one is served the other's value."""
+"""Rule 9 where a name is all that tells functions apart: those that differ are refused before they share a value."""
 
 from __future__ import annotations
 
@@ -25,15 +25,26 @@ def refused(call: Callable[[], Any]) -> None:
         call()
 
 
-def test_functions_that_depend_on_where_they_were_made_are_refused_but_for_the_first(cache: Any) -> None:
+def test_local_functions_are_told_apart_by_the_values_they_close_over(cache: Any) -> None:
     def made(word: str) -> Any:
+        return cache(ttl=60)(lambda a: word)
+
+    one, other, again = made("one"), made("other"), made("one")
+    assert (one(1), other(1), again(1)) == ("one", "other", "one")
+    assert (one.stats.loads, other.stats.loads, again.stats.loads) == (1, 1, 0)
+    assert one.invalidate(1) is True
+    assert other.peek(1) == "other"
+
+
+def test_local_functions_that_close_over_what_has_no_value_are_refused_but_for_the_first(cache: Any) -> None:
+    def made(words: list[str]) -> Any:
         @cache(ttl=60)
         def local(a):
-            return word
+            return words[0]
 
         return local
 
-    one, other = made("one"), made("other")
+    one, other = made(["one"]), made(["other"])
     assert one(1) == "one"
     refused(lambda: other(1))
     refused(lambda: other.put("other", 1))

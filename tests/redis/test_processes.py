@@ -110,12 +110,12 @@ def test_a_clock_that_is_wrong_changes_nothing(redis_server: Server, tmp_path: P
             assert other.ask(f"verb('get', '{name}')") == 1
             left = other.ask(f"verb('ttl', '{name}')")
             assert left is not None
-            assert 0 < left <= 0.4
+            assert 0 < left < 0.41
             long = other.ask("verb('set', 'long', 1, 100)") or loader.ask("verb('ttl', 'long')")
-            assert 95 < long <= 100
+            assert 95 < long < 100.1, "but for how exactly the clock of the server is known"
             eventually(lambda o=other, n=name: o.ask(f"verb('get', '{n}')") is None)  # type: ignore[misc]
             assert 0.3 < time.monotonic() - began < 0.7
-            assert loader.ask(f"verb('get', '{name}')") is None
+            eventually(lambda lo=loader, n=name: lo.ask(f"verb('get', '{n}')") is None, within=0.1)  # type: ignore[misc]
             assert loader.ask(f"stale('{name}')") == 2
             workers.set(name, 3)
             time.sleep(0.06)

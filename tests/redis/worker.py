@@ -89,8 +89,8 @@ class Job:
     async def aload(self, k: str) -> int:
         """Do what `load` does."""
         value = self._began(k)
-        while value in self.held:  # which a thread changes
-            await asyncio.sleep(0.001)  # noqa: ASYNC110
+        while value in self.held:  # noqa: ASYNC110 - which a thread changes
+            await asyncio.sleep(0.001)
         await asyncio.sleep(self.pace)
         return self._ended(value)
 

@@ -249,6 +249,7 @@ def test_the_ttl_counts_from_the_last_item(items: Any, clock: FakeClock) -> None
     assert items.peek(2) == ([0], [1])
 
 
+@pytest.mark.by_reference
 def test_a_stale_recording_is_served_while_a_new_one_is_made_behind(source: Source, clock: FakeClock) -> None:
     store, filled = new_chaos(clock), threading.Event()
     items = Cache(store, clock=clock)(ttl=10, stale_while_revalidate=60)(source.items)

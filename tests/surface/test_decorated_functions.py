@@ -270,7 +270,6 @@ def test_two_lambdas_never_meet(cache: Any) -> None:
     assert (one(1), other(1), first(1), second(1)) == ("one", "other", "first", "second")
 
 
-@pytest.mark.memory_only("a shared store refuses two functions of one name; tests/redis/test_names.py")
 def test_two_local_functions_of_one_name_never_meet(cache: Any) -> None:
     """Rule 9."""
 

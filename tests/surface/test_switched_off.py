@@ -306,13 +306,14 @@ def test_functions_can_be_decorated_with_a_closed_cache(cache: Any) -> None:
 # A store that fails
 
 
+@pytest.mark.by_reference
 @pytest.mark.parametrize("operation", ["read", "lease", "fill", "release"])
 def test_a_failing_store_costs_no_call_its_result(clock: FakeClock, operation: str) -> None:
     """Rule 34."""
     store = new_chaos(clock)
     cache: Any = Cache(store, clock=clock)
-    f = cache(ttl=60)(lambda a: [a])
-    items = cache(ttl=60)(lambda count: (yield from range(count)))
+    f = cache(ttl=60, name="f")(lambda a: [a])
+    items = cache(ttl=60, name="items")(lambda count: (yield from range(count)))
     store.fail(operation)
     assert f(1) == f(1) == [1]
     assert f.refresh(1) == [1]

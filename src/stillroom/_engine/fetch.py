@@ -89,9 +89,13 @@ class Engine:
 
     async def fetch(self, call: Call, look: Look | None = None) -> Answer:
         """Answer a call from the store, or from a load; a caller that has looked into the store already says what it found."""
+        has_looked_again = False
         while True:
             look = look or await self._look(call)
             answer = None if look[0].entry is MISSING else self._from_store(call, look)
+            if answer is None and not has_looked_again and self.flights.is_missed(call.lookup.key, look[0].generations):
+                has_looked_again, look = True, None
+                continue
             if answer is None:
                 answer = await self._from_flight(call, look)
             if answer is not None:

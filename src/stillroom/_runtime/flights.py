@@ -153,6 +153,15 @@ class Flights:
     def __len__(self) -> int:
         return len(self._table)
 
+    def is_missed(self, key: Key, generations: Generations) -> bool:
+        """Tell whether a load is under way that a caller who has read these generations may not share, or not yet.
+
+        A generation that nobody had needed so far is made when a load begins. Whoever looked before that has read ``None``, as
+        if it had been invalidated, and has to look again to tell the one from the other.
+        """
+        flight = self._table.get(key)
+        return flight is not None and flight.has_begun and None in generations and flight.generations != generations
+
     def board(self, key: Key, generations: Generations, blocking: bool) -> tuple[Flight, bool]:
         """Join the flight of a key, or start one.
 

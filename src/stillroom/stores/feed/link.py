@@ -9,14 +9,9 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any, Final, TypeAlias
 
-try:
-    import hiredis as _hiredis
-except ImportError as _error:
-    raise ImportError("a near store needs hiredis: pip install 'stillroom[redis]'") from _error
+from ..resp import NOT_YET, ReplyError, is_push, new_reader, pack
 
 __all__ = ["Link", "LostError", "News"]
-
-hiredis: Any = _hiredis  # its types are not complete
 
 BEAT: Final = 0.5
 """Seconds from an answer to the next question."""
@@ -26,7 +21,6 @@ PATIENCE: Final = 1.0
 _CHUNK: Final = 65_536
 _CHUNKS: Final = 32
 """How many chunks are read in a row, before it is another link's turn."""
-_NOT_YET: Final = object()
 
 News: TypeAlias = "list[bytes] | None"
 """Keys that have changed; ``None`` for all that there are."""
@@ -59,13 +53,13 @@ class Link:
         self.cluster: tuple[bytes, bytes] | None = None
         self.is_well = False
         self._connection = connection
-        self._reader = hiredis.Reader(notEnoughData=_NOT_YET)
-        self._question = hiredis.pack_command(("ROLE",)) + (hiredis.pack_command(("CLUSTER", "INFO")) if is_cluster else b"")
+        self._reader = new_reader()
+        self._question = pack("ROLE") + (pack("CLUSTER", "INFO") if is_cluster else b"")
         self._answers_each = 2 if is_cluster else 1
         self._answers: list[Any] = []
         self._is_tracked = False
         self.socket.setblocking(False)
-        self._send(hiredis.pack_command(("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", prefix)) + self._question)
+        self._send(pack("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", prefix) + self._question)
         self._is_asked = True
         self.due = now + PATIENCE
 
@@ -135,11 +129,11 @@ class Link:
         return pending is not None and pending() > 0
 
     def _take(self, news: list[News], now: float) -> None:
-        while (reply := self._reader.gets()) is not _NOT_YET:
-            if isinstance(reply, hiredis.PushNotification):
+        while (reply := self._reader.gets()) is not NOT_YET:
+            if is_push(reply):
                 if reply[:1] == [b"invalidate"]:
                     news.append(reply[1])
-            elif isinstance(reply, hiredis.ReplyError):
+            elif isinstance(reply, ReplyError):
                 raise LostError(f"{self._named} refuses: {reply}")
             elif not self._is_tracked:
                 self._is_tracked = True  # nothing but OK can have come

@@ -34,8 +34,9 @@ During an outage each process is on its own: a stand-in hears of no other proces
 
 from __future__ import annotations
 
+from .glancing import GlancingGuarded
 from .guarded import Guarded
 from .health import Health
 from .outage import FarStore, Outage, Renewing, Watcher
 
-__all__ = ["FarStore", "Guarded", "Health", "Outage", "Renewing", "Watcher"]
+__all__ = ["FarStore", "GlancingGuarded", "Guarded", "Health", "Outage", "Renewing", "Watcher"]

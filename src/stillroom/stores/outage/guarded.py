@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
-from ..._runtime.runtime import drive
 from ...entry import Entry
 from ...errors import StoreError
 from ...protocols import Key, Keyspace, Lease, Lookup, Reading, Store
@@ -13,15 +12,12 @@ from .journal import Note, Notes, deletions, invalidations
 from .outage import Outage, Renewing
 from .situation import Spell
 
-__all__ = ["Guarded"]
+__all__ = ["Borrowed", "Guarded"]
 
 T = TypeVar("T")
 
-_UNASKED = (False, None)
-"""What a glance brings if it did not get as far as to ask a server, which therefore says nothing about it."""
 
-
-class _Borrowed(Reading):
+class Borrowed(Reading):
     """What a stand-in knows of a key. Its tokens mean nothing to the far store, nor is it to be copied to a near one."""
 
     __slots__ = ()
@@ -36,7 +32,7 @@ class _GivenLease:
         self.lease = lease
         self.giver = giver
         self.is_granted = lease.is_granted
-        self.reading = lease.reading if giver is None else _Borrowed(*lease.reading)
+        self.reading = lease.reading if giver is None else Borrowed(*lease.reading)
 
 
 class Guarded:
@@ -50,7 +46,6 @@ class Guarded:
     def __init__(self, far: Store, outage: Outage) -> None:
         self.name = far.name
         self._far = far
-        self._glancing: Any = far
         self._forget = far.forget if isinstance(far, Renewing) else None
         self._outage = outage
         self._situation = outage.situation
@@ -74,57 +69,7 @@ class Guarded:
                     self._situation.succeeded(spell)
                 if self._situation.spell.stand_in is None:
                     return readings
-        return [_Borrowed(*reading) for reading in await self._instead().read(lookups, count=count)]
-
-    def prepare(self, lookup: Lookup) -> Any:
-        """Return what it takes to look for a key; see `Glancing.prepare`."""
-        return self._glancing.prepare(lookup)
-
-    def glance(self, prepared: Any) -> tuple[bool, Any]:
-        """Look for a key; see `Glancing.glance`."""
-        spell = self._situation.spell
-        if spell.stand_in is None:
-            try:
-                seen: tuple[bool, Any] = self._glancing.glance(prepared)
-            except StoreError as error:
-                self._failed(spell, error)
-                return False, _Borrowed(*drive(self._instead().read((prepared.lookup,)))[0])
-            if self._situation.is_suspect and seen != _UNASKED:
-                self._situation.succeeded(spell)
-            if self._situation.spell.stand_in is None:
-                return seen
-        return False, None
-
-    async def aglance(self, prepared: Any) -> tuple[bool, Any]:
-        """Do what `glance` does, for callers on event loops."""
-        spell = self._situation.spell
-        if spell.stand_in is None:
-            try:
-                seen: tuple[bool, Any] = await self._glancing.aglance(prepared)
-            except StoreError as error:
-                self._failed(spell, error)
-                return False, _Borrowed(*(await self._instead().read((prepared.lookup,)))[0])
-            if self._situation.is_suspect and seen != _UNASKED:
-                self._situation.succeeded(spell)
-            if self._situation.spell.stand_in is None:
-                return seen
-        return False, None
-
-    async def glance_many(self, prepared: Sequence[Any]) -> list[tuple[bool, Any]]:
-        """Look for several keys; see `Glancing.glance_many`."""
-        spell = self._situation.spell
-        if spell.stand_in is None:
-            try:
-                seen: list[tuple[bool, Any]] = await self._glancing.glance_many(prepared)
-            except StoreError as error:
-                self._failed(spell, error)
-                readings = await self._instead().read([one.lookup for one in prepared])
-                return [(False, _Borrowed(*reading)) for reading in readings]
-            if self._situation.is_suspect and any(one != _UNASKED for one in seen):
-                self._situation.succeeded(spell)
-            if self._situation.spell.stand_in is None:
-                return seen
-        return [(False, None)] * len(prepared)
+        return [Borrowed(*reading) for reading in await self._instead().read(lookups, count=count)]
 
     async def lease(self, lookup: Lookup, known: Reading | None = None, *, renew: bool = False, alone: bool = False) -> Lease:
         """Take a lease and look once more; see `Store.lease`. Whatever one store knew, another is not told."""
@@ -132,7 +77,7 @@ class Guarded:
             spell = self._situation.spell
             giver = spell.stand_in
             if giver is None:
-                seen = None if isinstance(known, _Borrowed) else known
+                seen = None if isinstance(known, Borrowed) else known
                 lease = await self._far_lease(spell, lookup, seen, renew, alone)
                 if lease is not None:
                     return lease

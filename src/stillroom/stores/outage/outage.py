@@ -136,7 +136,11 @@ class Outage:
         if self._timer is not None:
             self._timer.cancel()
         if lost:
-            log().warning("the %s store is closed during an outage: %d invalidations never reached it", self.name, lost)
+            log().warning(
+                "the %s store is closed during an outage: what was changed or invalidated never reached it (%d)",
+                self.name,
+                lost,
+            )
 
     def resume(self) -> None:
         """Go on probing, in a child whose parent did: its timers and threads are not here."""

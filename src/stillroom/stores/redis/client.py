@@ -14,21 +14,15 @@ from urllib.parse import unquote, urlsplit
 from ...errors import ConfigurationError, StoreError
 
 try:
-    import hiredis
     import redis
     import redis.asyncio as aredis
     from redis import connection as rconnection
 except ImportError as _error:
-    raise ConfigurationError(
-        "a cache on Redis needs redis-py and hiredis: pip install 'stillroom[redis]'", setting="url"
-    ) from _error
+    raise ConfigurationError("a cache on Redis needs redis-py: pip install 'stillroom[redis]'", setting="url") from _error
 
-__all__ = ["Node", "Target", "connect", "connect_async", "new_reader", "parse"]
+__all__ = ["Node", "Target", "connect", "connect_async", "parse"]
 
 _DEFAULT_PORT, _SENTINEL_PORT = 6379, 26379
-
-NOT_YET: Final = object()
-"""What a reader returns until the next reply is complete."""
 
 
 class Node(NamedTuple):
@@ -213,18 +207,3 @@ async def connect_async(target: Target, node: Node, timeout: float) -> Any:
 def _options_for(target: Target, node: Node) -> dict[str, Any]:
     is_sentinel = target.kind == "sentinel" and node in target.nodes
     return target.sentinel_options if is_sentinel else target.options
-
-
-def new_reader() -> Any:
-    """Return a parser of replies; errors among them are returned, not raised."""
-    return hiredis.Reader(notEnoughData=NOT_YET)
-
-
-ReplyError: Final[type[Exception]] = hiredis.ReplyError
-"""How a reader returns an error that the server replied."""
-
-
-def pack(*args: bytes | int) -> bytes:
-    """Return a command as it is sent."""
-    packed: bytes = cast("Any", hiredis).pack_command(args)
-    return packed

@@ -51,7 +51,7 @@ FIXED: Final = Struct("<BBHBQdfeI")
 CHECKSUM_AT: Final = FIXED.size - 4
 _DOUBLE: Final = Struct("<d")
 STAMP_AT: Final = 5
-"""Where the stamp begins; ``swap.lua`` knows it too."""
+"""Where the stamp begins; ``swap.lua`` and ``fill.lua`` know it too."""
 
 _SEPARATOR: Final = b"\xff"  # stands in no UTF-8
 _RANDOM_BITS: Final = 13

@@ -104,16 +104,12 @@ class Layout:
         if found is None:
             if len(known[1]) >= _KNOWN_LIMIT:
                 known[1].clear()
-            found = known[1][local] = RedisKey(self._beginning(space) + _encoded(space.shared_text(local)) + b"}")
+            found = known[1][local] = RedisKey(self.beginning(space) + _encoded(space.shared_text(local)) + b"}")
         return found
-
-    def beginning(self, space: Keyspace) -> bytes:
-        """Return what the keys of all entries of a keyspace of names begin with."""
-        return self._beginning(space)
 
     def local(self, space: Keyspace, name: bytes) -> str:
         """Return the name within a keyspace that the key of an entry stands for."""
-        return name[len(self._beginning(space)) : -1].decode("utf-8", "surrogatepass")
+        return name[len(self.beginning(space)) : -1].decode("utf-8", "surrogatepass")
 
     def lease(self, entry: RedisKey) -> bytes:
         """Return the key of the leases on an entry."""
@@ -129,18 +125,18 @@ class Layout:
 
     def generation(self, name: str) -> RedisKey:
         """Return the key of the generation of a function or a tag."""
-        return self._generations.get(name) or self._make(name, name)
+        return self._generations.get(name) or self._make(name)
 
     def namespace(self, namespace: str) -> RedisKey:
         """Return the key of the generation of a namespace."""
         name = "n:" + namespace
-        return self._generations.get(name) or self._make(name, name)
+        return self._generations.get(name) or self._make(name)
 
-    def _make(self, name: str, text: str) -> RedisKey:
+    def _make(self, name: str) -> RedisKey:
         if len(self._generations) >= _KNOWN_LIMIT:
             self._generations.clear()
-        kind, _, rest = shared_name(text).partition(":")
-        made = RedisKey(f"{self.prefix}:{kind}:{_unbraced(shorten(rest))}".encode("utf-8", "surrogatepass"))
+        kind, _, rest = shared_name(name).partition(":")
+        made = RedisKey(_encoded(f"{self.prefix}:{kind}:{_unbraced(shorten(rest))}"))
         self._generations[name] = made
         return made
 
@@ -154,7 +150,8 @@ class Layout:
         self._spaces[number] = known
         return known
 
-    def _beginning(self, space: Keyspace) -> bytes:
+    def beginning(self, space: Keyspace) -> bytes:
+        """Return what the keys of all entries of a keyspace begin with."""
         sign = ":" if space.function is None else "@"
         return _encoded(f"{self.prefix}:{{{_plain(space.namespace)}{sign}{space.label}")
 

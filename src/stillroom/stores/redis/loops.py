@@ -16,7 +16,8 @@ from typing import Any, TypeAlias, cast
 
 from ..._runtime.forks import on_fork
 from ...errors import StoreError
-from .client import NOT_YET, Node, Target, connect_async, new_reader, pack
+from ..resp import NOT_YET, new_reader, pack
+from .client import Node, Target, connect_async
 from .finding import Asked
 from .gathered import Gathered
 from .layout import RedisKey

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..._runtime.clock import SystemClock
 from ..._runtime.runtime import drive
@@ -25,7 +25,7 @@ from ...protocols import Clock, Serializer, Store, Watcher
 from ...serializers import serializer_for
 from ...serializers.signing import Signer
 from ..feed import Feed
-from ..outage import Guarded, Outage
+from ..outage import GlancingGuarded, Outage
 from ..tiered import Copies, Tiered
 from .client import Node, connect, parse
 from .layout import Layout
@@ -116,7 +116,7 @@ class RedisStores:
         self._clock = clock
         self._wire = wire
         self._far = RedisStore(wire, self._shared)
-        self.outage = Outage(self._far, clock=clock, on_error=on_error, watcher=self)
+        self.outage = Outage(cast("Any", self._far), clock=clock, on_error=on_error, watcher=self)
         self._copies = None if near is None else Copies(near, self._shared.layout, clock)
         self.feed = None if self._copies is None else self._feed_of(self._copies)
 
@@ -156,8 +156,8 @@ class RedisStores:
         """
         return RedisLocks(self._wire if blocking else self._loop_wire, self._shared.layout, self.outage, self._clock, local)
 
-    def _side(self, far: RedisStore) -> Store:
-        guarded = Guarded(far, self.outage)
+    def _side(self, far: Any) -> Store:
+        guarded = GlancingGuarded(far, self.outage)
         return guarded if self._copies is None or self.feed is None else Tiered(self._copies, guarded, self.feed)
 
     def _feed_of(self, copies: Copies) -> Feed:
@@ -212,6 +212,14 @@ class RedisStores:
     def health(self) -> Health:
         """Return how the store is doing."""
         return self.outage.health()
+
+    async def ping(self, blocking: bool) -> bool:
+        """Tell whether the servers answer."""
+        try:
+            await (self._wire if blocking else self._loop_wire).ping()
+        except StoreError:
+            return False
+        return True
 
     def lost(self, error: StoreError) -> None:
         """Pass on that the store is out of reach."""

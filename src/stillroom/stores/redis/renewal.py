@@ -1,4 +1,4 @@
-"""Keeps leases and locks alive while their holders are at work.
+"""Keeps leases alive while their holders are at work.
 
 A lease is short, so that one whose holder was killed delays others but little; a load that takes longer has it prolonged from
 here. One thread does this for all that a process holds, with the connections of blocking callers, so that neither a busy event
@@ -34,7 +34,7 @@ class Renewal:
     def __init__(self, wire: Wire, length: float) -> None:
         self._wire = wire
         self._interval = length / 3
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler or a finalizer may come between any two steps
         self._wake = threading.Condition(self._lock)
         self._held: dict[Hashable, tuple[Command, float]] = {}
         self._is_running = False
@@ -98,7 +98,7 @@ class Renewal:
 
     def after_fork_in_child(self) -> None:
         """Start afresh: what the parent holds, the parent prolongs."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler or a finalizer may come between any two steps
         self._wake = threading.Condition(self._lock)
         self._held = {}
         self._is_running = False

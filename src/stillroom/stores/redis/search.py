@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ...protocols import Key, Keyspace, Lookup
-from .client import Node, pack
+from ..resp import pack
+from .client import Node
 from .envelope import Header
 from .finding import Asked, Finder
 from .layout import RedisKey

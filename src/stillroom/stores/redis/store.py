@@ -34,9 +34,6 @@ from .writing import Writer
 __all__ = ["RedisLease", "RedisStore"]
 
 _UNKNOWN: Final = bytes(8)
-_TRIES: Final = 100
-_ENDLESS: Final = 100 * 365 * 86_400.0
-"""From how many seconds on a life has no end: a hundred years."""
 
 
 _AT_ONCE: Final = 500

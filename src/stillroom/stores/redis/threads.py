@@ -14,7 +14,8 @@ from typing import Any, cast
 
 from ..._runtime.forks import on_fork
 from ...errors import StoreError
-from .client import NOT_YET, Node, Target, connect, new_reader, pack
+from ..resp import NOT_YET, new_reader, pack
+from .client import Node, Target, connect
 from .finding import Asked
 from .layout import RedisKey
 from .links import Batch, Outcome, failed
@@ -123,25 +124,23 @@ class ThreadLinks:
 
     def ask(self, node: Node, command: bytes) -> Any:
         """Return the reply to one command that only reads, or why there is none."""
-        idle = self._idle[node]
-        try:
-            link = idle.pop()
-        except IndexError:
-            link = None
-        if link is not None:
-            if time.monotonic() - link.asked_at < RESAMPLE_AFTER:
-                try:
-                    reply = link.ask(command)
-                except Exception as error:
-                    link.close()
-                    if not isinstance(error, OSError) or isinstance(error, TimeoutError):
-                        return failed(node, error)
-                    self.forget(node)  # one that has been idle may have been closed long ago, and so may the others
-                else:
-                    idle.append(link)
-                    return reply
+        link = self._pop(node)
+        if link is not None and time.monotonic() - link.asked_at < RESAMPLE_AFTER:
+            try:
+                reply = link.ask(command)
+            except Exception as error:
+                link.close()
+                if not isinstance(error, OSError) or isinstance(error, TimeoutError):
+                    return failed(node, error)
+                self.forget(node)  # one that has been idle may have been closed long ago, and so may the others
+            except BaseException:
+                link.close()
+                raise
             else:
-                idle.append(link)
+                self._put_back(node, link)
+                return reply
+        elif link is not None:
+            self._put_back(node, link)
         outcome = self._one(Batch(node, command, 1), self.deadline())
         return outcome[0] if isinstance(outcome, list) else outcome
 
@@ -193,28 +192,36 @@ class ThreadLinks:
         except BaseException:
             link.close()
             raise
-        link.is_new = False
-        idle = self._idle[batch.node]
-        if len(replies) != batch.replies or self._is_closed or len(idle) >= _IDLE_LIMIT:
+        if len(replies) != batch.replies:
             link.close()
-            if len(replies) != batch.replies:
-                return failed(batch.node, "it sent more replies than were asked for")
-        else:
-            idle.append(link)
+            return failed(batch.node, "it sent more replies than were asked for")
+        self._put_back(batch.node, link)
         return replies
 
+    def _pop(self, node: Node) -> _Link | None:
+        try:
+            return self._idle[node].pop()
+        except IndexError:
+            return None
+
+    def _put_back(self, node: Node, link: _Link) -> None:
+        link.is_new = False
+        idle = self._idle[node]
+        if self._is_closed or len(idle) >= _IDLE_LIMIT:
+            link.close()
+            return
+        idle.append(link)
+        if self._is_closed:  # by now: whoever closed may have looked before
+            self.forget(node)
+
     def _take(self, node: Node, until: float) -> _Link:
-        if self._is_closed:
-            raise StoreError("the store is closed", store="redis", operation="connect")
-        while True:
-            try:
-                link = self._idle[node].pop()
-            except IndexError:
-                left = max(until - time.monotonic(), 0.001)
-                link = _Link(connect(self._target, node, left), self.timeout)
-            now = time.monotonic()
-            if now - link.asked_at < RESAMPLE_AFTER or self._asked_for_the_time(link, node, until):
+        while not self._is_closed:
+            link = self._pop(node)
+            if link is None:
+                link = _Link(connect(self._target, node, max(until - time.monotonic(), 0.001)), self.timeout)
+            if time.monotonic() - link.asked_at < RESAMPLE_AFTER or self._asked_for_the_time(link, node, until):
                 return link
+        raise StoreError("the store is closed", store="redis", operation="connect")
 
     def _asked_for_the_time(self, link: _Link, node: Node, until: float) -> bool:
         """Ask for the server's time; false if the connection turns out to have been closed while it was idle."""

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...errors import StoreError
-from .client import Node, ReplyError, Target, pack
+from ..resp import ReplyError, pack
+from .client import Node, Target
 from .layout import SLOTS
 from .links import Batch, Links
 

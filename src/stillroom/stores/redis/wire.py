@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ...errors import StoreError
-from .client import Node, ReplyError, pack
+from ..resp import ReplyError, pack
+from .client import Node
 from .layout import RedisKey
 from .links import Batch, Links, OutOfMemory
 from .scripts import Script

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from ...entry import MISSING, Entry
 from ...errors import StillroomError, StoreError, UncacheableValue
 from ...protocols import Key, Keyspace, Lookup
-from .envelope import closed, pack, signed_part
+from .envelope import STAMP_AT, closed, pack, signed_part
 from .links import OutOfMemory
 from .scripts import DROP, SWAP
+from .senseless import NotAnInt
 from .wire import Wire, run_script
 
 if TYPE_CHECKING:
     from .finding import Asked
     from .layout import RedisKey
     from .looking import Looker
-    from .senseless import NotAnInt
 from .shared import Shared
 
 __all__ = ["Writer"]
@@ -196,4 +196,4 @@ class Writer:
 
 
 def _seen(data: bytes | None) -> bytes:
-    return b"none" if data is None else data[5:13]
+    return b"none" if data is None else data[STAMP_AT : STAMP_AT + 8]
