@@ -69,6 +69,10 @@ class MemoryLease:
             table.pop(standing.key, None)
         return True
 
+    def admits(self, entry: Entry[Any]) -> bool:
+        """Tell whether an entry may be stored under it."""
+        return self.covers(entry.generations) and not self.is_overtaken(entry)
+
     def is_overtaken(self, entry: Entry[Any]) -> bool:
         """Tell whether an entry is the one that was known, put off since a refresh has failed, while another took its place."""
         known = self.reading.entry

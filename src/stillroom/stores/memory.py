@@ -174,8 +174,7 @@ class MemoryStore:
             raise
         now = self._now()
         with self._lock:
-            stands = lease.give_back() and lease.covers(entry.generations) and not lease.is_overtaken(entry)
-            stored = stands and self._put(node, now)
+            stored = lease.give_back() and lease.admits(entry) and self._put(node, now)
         self._let_go()
         return stored
 
