@@ -13,7 +13,7 @@ import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 from tests.concurrency.meeting import eventually
@@ -26,6 +26,9 @@ from stillroom.stores.memory import MemoryStore
 from stillroom.stores.tiered import Tiered
 from stillroom.testing import ChaosStore
 from stillroom.urls import FAR_SETTINGS, open_store
+
+if TYPE_CHECKING:
+    from stillroom.stores.redis.opening import RedisStores
 
 KINDS: Final = ("memory", "redis", "cluster", "redis+near", "cluster+near")
 USUAL: Final = KINDS[:2]
@@ -110,7 +113,7 @@ class Backend:
         }
         if self.references is not None:
             own["serializer"] = (self._refer, self._referred)
-        opened: Any = open_store(self._server.url, clock, {**far, **own}, {})
+        opened = cast("RedisStores", open_store(self._server.url, clock, {**far, **own}, {}))
         self.prefixes[id(opened)] = own["prefix"]
         if opened.feed is not None:
             opened.feed.start()
@@ -194,7 +197,7 @@ def new_chaos(clock: Clock | None = None, **bounds: Any) -> Any:
 
 def stride() -> int:
     """Return which part of very many cases is enough on the kind of store that the test runs on: one in so many."""
-    return 1 if _current[-1].kind in USUAL else 5
+    return {"memory": 1, "redis": 2}.get(_current[-1].kind, 7)
 
 
 def let_go(cache: Cache) -> None:

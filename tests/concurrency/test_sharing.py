@@ -139,7 +139,7 @@ def test_many_joins_loads_that_are_in_progress_already(plain: bool) -> None:
 
 
 def test_a_caller_who_looked_before_the_load_began_shares_it() -> None:
-    """Rule 17: also if there were no generations yet, as after an invalidation on a store that makes them when they are needed."""
+    """Rule 17: also if there were no generations yet, as after an invalidation where they are made when they are needed."""
     store, held = new_chaos(), Gate()
     pair = Pair(Cache(store))
     store.after("read", held.wait_here, times=1)

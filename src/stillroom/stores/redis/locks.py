@@ -6,9 +6,10 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from ...errors import StoreError
+from .commands import run_script
 from .layout import Layout, RedisKey
 from .scripts import FREE_LOCK, TAKE_LOCK
-from .wire import Wire, run_script
+from .wire import Wire
 
 if TYPE_CHECKING:
     from ..._runtime.runtime import Runtime

@@ -16,7 +16,8 @@ from typing import Final
 from ..._runtime.forks import on_fork
 from ..._runtime.runtime import drive
 from ...errors import StoreError
-from .wire import Command, Wire
+from .commands import Command
+from .wire import Wire
 
 __all__ = ["Renewal"]
 

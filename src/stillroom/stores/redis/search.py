@@ -9,11 +9,12 @@ from typing import Final
 from ...protocols import Key, Keyspace, Lookup
 from ..resp import pack
 from .client import Node
+from .commands import command
 from .envelope import Header
 from .finding import Asked, Finder
 from .layout import RedisKey
 from .shared import Shared
-from .wire import Wire, command
+from .wire import Wire
 
 __all__ = ["Search"]
 

@@ -20,6 +20,7 @@ from typing import Any, Final, cast
 from ...entry import MISSING, Entry
 from ...errors import UncacheableValue
 from ...protocols import Key, Keyspace, Lease, Lookup, Reading
+from .commands import command, run_script
 from .finding import Asked
 from .glance import Glance, Prepared, Seen
 from .looking import Looker
@@ -28,7 +29,7 @@ from .search import Search
 from .senseless import SENSELESS, senseless, sensibly
 from .shared import Shared
 from .tokens import making
-from .wire import Wire, command, run_script
+from .wire import Wire
 from .writing import Writer
 
 __all__ = ["RedisLease", "RedisStore"]

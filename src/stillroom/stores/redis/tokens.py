@@ -13,9 +13,9 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from .commands import Command, command, run_script
 from .layout import RedisKey
 from .scripts import OUTLIVE
-from .wire import Command, command, run_script
 
 __all__ = ["Lives", "making"]
 

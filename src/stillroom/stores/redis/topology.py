@@ -17,6 +17,7 @@ from ..resp import ReplyError, pack
 from .client import Node, Target
 from .layout import SLOTS
 from .links import Batch, Links
+from .unconfirmed import Unconfirmed
 
 __all__ = ["Topology"]
 
@@ -30,8 +31,16 @@ _BELIEVED = {"sentinel": 1.0, "cluster": 10.0}
 """For how many seconds the picture is believed: a server that has been replaced may not know it, and replicas come and go."""
 
 
+_WHILE_UNCONFIRMED = 0.1
+"""The same while there is something of which no replica has heard."""
+
+
 class Topology:
-    """The nodes of one target."""
+    """The nodes of one target.
+
+    Attributes:
+        unconfirmed: what has to be told again to whoever takes the place of a node.
+    """
 
     def __init__(self, target: Target) -> None:
         self._target = target
@@ -43,11 +52,12 @@ class Topology:
         self._replicated: frozenset[Node] = frozenset()
         self._suspects: set[Node] = set()
         self._doubt_at = math.inf
+        self.unconfirmed = Unconfirmed()
 
     @property
     def only_node(self) -> Node | None:
         """The node that has all keys; ``None`` on a cluster, and while it is to be asked for."""
-        return self._only if time.monotonic() < self._doubt_at else None
+        return self._only if self._is_known and time.monotonic() < self._doubt_at else None
 
     @property
     def is_cluster(self) -> bool:
@@ -98,7 +108,7 @@ class Topology:
             self._is_known = False
 
     async def learn(self, links: Links, until: float) -> None:
-        """Draw the picture anew.
+        """Draw the picture anew; `trust` must follow.
 
         Raises:
             StoreError: nobody who was asked could tell.
@@ -109,9 +119,13 @@ class Topology:
             await self._ask_sentinels(links, until)
         elif self._kind == "cluster":
             await self._ask_cluster(links, until)
-        self._is_known = True
         self._suspects.clear()
-        self._doubt_at = time.monotonic() + _BELIEVED.get(self._kind or "", math.inf)
+
+    def trust(self) -> None:
+        """Say that the picture may be relied on: whoever is new in it has been told what it may not have heard."""
+        believed = _BELIEVED.get(self._kind or "", math.inf)
+        self._doubt_at = time.monotonic() + (min(believed, _WHILE_UNCONFIRMED) if self.unconfirmed else believed)
+        self._is_known = True
 
     async def _learn_kind(self, links: Links, until: float) -> None:
         node = self._target.nodes[0]

@@ -11,17 +11,17 @@ of it together takes no longer than one operation may.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...errors import StoreError
 from ..resp import ReplyError, pack
 from .client import Node
+from .commands import Command
 from .layout import RedisKey
 from .links import Batch, Links, OutOfMemory
-from .scripts import Script
 from .topology import Topology
 
-__all__ = ["Command", "Wire", "command", "run_script"]
+__all__ = ["Wire"]
 
 _ROUNDS = 6
 """How often a command is redirected or sent again before it counts as failed."""
@@ -31,32 +31,6 @@ _TRY_AGAIN = ("TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY")
 _ASKING = pack(b"ASKING")
 _PING = pack(b"PING")
 _CLUSTER_INFO = pack(b"CLUSTER", b"INFO")
-
-
-class Command(NamedTuple):
-    """A command and the key by which it is routed.
-
-    Attributes:
-        key: the key, or one of several with the same hash tag.
-        data: the command as it is sent.
-        script: the script that it runs, in case that the server has forgotten it.
-        parts: the keys and arguments of the script.
-    """
-
-    key: RedisKey
-    data: bytes
-    script: Script | None = None
-    parts: tuple[bytes | int, ...] = ()
-
-    def whole(self) -> Command:
-        """Return the command with the text of its script, which the server remembers from then on."""
-        assert self.script is not None
-        return self._replace(data=pack(b"EVAL", self.script.text, *self.parts))
-
-
-def command(key: RedisKey, *args: bytes | int) -> Command:
-    """Return a plain command."""
-    return Command(key, pack(*args))
 
 
 class _Errand:
@@ -127,6 +101,7 @@ class Wire:
                 return replies
             if turn:
                 await self.links.pause(0.01 * turn)
+            await self._ready(until)
         raise StoreError("the cluster sends commands from node to node", store="redis", operation="run")
 
     async def _round(
@@ -154,10 +129,10 @@ class Wire:
                 replies[errand.index] = reply
                 if _is_error(reply) and self._is_to_go_again(errand, node, str(reply)):
                     again.append(errand)
+                elif node in replicated and outcome[-1] == 0:
+                    self.topology.unconfirmed.add(node, errand.command)
         if failure is not None:
             raise failure
-        if again:
-            await self._ready(until)
         return again
 
     def _awaiting_replica(self, batch: Batch) -> Batch:
@@ -181,8 +156,17 @@ class Wire:
         return True
 
     async def _ready(self, until: float) -> None:
-        if not self.topology.is_known:
-            await self.topology.learn(self.links, until)
+        topology = self.topology
+        if topology.is_known:
+            return
+        await topology.learn(self.links, until)
+        lost = topology.unconfirmed.take_lost(topology.node_of)
+        errands = [_Errand(index, one) for index, one in enumerate(lost)]
+        for _ in range(_ROUNDS):
+            if not errands:
+                break
+            errands = await self._round(errands, [None] * len(lost), until, True, True)
+        topology.trust()
 
     async def on_all(self, commands: Sequence[bytes]) -> dict[Node, list[Any]]:
         """Run commands on every primary.
@@ -239,12 +223,6 @@ class Wire:
     async def close(self) -> None:
         """Close all connections."""
         await self.links.close()
-
-
-def run_script(script: Script, keys: Sequence[bytes], *args: bytes | int, by: RedisKey) -> Command:
-    """Return the command that runs a script on keys with one hash tag."""
-    parts = (len(keys), *keys, *args)
-    return Command(by, pack(b"EVALSHA", script.digest, *parts), script, parts)
 
 
 def _batch(node: Node, errands: list[_Errand], is_repeatable: bool) -> Batch:

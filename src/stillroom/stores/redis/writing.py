@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from ...entry import MISSING, Entry
 from ...errors import StillroomError, StoreError, UncacheableValue
 from ...protocols import Key, Keyspace, Lookup
+from .commands import run_script
 from .envelope import STAMP_AT, closed, pack, signed_part
 from .links import OutOfMemory
 from .scripts import DROP, SWAP
 from .senseless import NotAnInt
-from .wire import Wire, run_script
+from .wire import Wire
 
 if TYPE_CHECKING:
     from .finding import Asked
