@@ -115,10 +115,10 @@ class Backend:
             own["serializer"] = (self._refer, self._referred)
         opened = cast("RedisStores", open_store(self._server.url, clock, {**far, **own}, {}))
         self.prefixes[id(opened)] = own["prefix"]
-        if opened.feed is not None:
-            opened.feed.start()
-            eventually(lambda: opened.feed.is_live)  # or the near store would not be asked
-        opened.outage.failed = noting(opened.outage.failed, self.failures)
+        if (feed := opened.feed) is not None:
+            feed.start()
+            eventually(lambda: feed.is_live)  # or the near store would not be asked
+        opened.outage.failed = noting(opened.outage.failed, self.failures)  # type: ignore[method-assign]
         if self.keeps_alive:
             self.opened.append(opened)
         return opened

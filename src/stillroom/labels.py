@@ -13,6 +13,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from functools import partial
+from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 from ._runtime.forks import ForkSafeLock
@@ -57,19 +58,29 @@ class Labels:
 
     def claim(self, name: str, function: Callable[..., Any]) -> Label:
         """Give a name to a function."""
-        cells = tuple([_text(partial(getattr, cell, "cell_contents")) for cell in getattr(function, "__closure__", None) or ()])
-        around = f"~{_digest(cells)}" if any(told is not None for told in cells) else ""
+        cells = [_text(partial(getattr, cell, "cell_contents")) for cell in getattr(function, "__closure__", None) or ()]
+        owner = getattr(function, "__self__", None)
+        if owner is not None and not isinstance(owner, (type, ModuleType)):
+            cells.append(_text(partial(_same, owner)))
+            if cells[-1] is None:  # the method of one object among others
+                return Label(self._number(name), lambda: False)
+        around = f"~{_digest(tuple(cells))}" if any(told is not None for told in cells) else ""
         mine = _Claim(getattr(function, "__code__", None), _defaults(function), _weak(function))
+        number = self._number(name)
         with self._lock:
-            number = self._numbers[name] = self._numbers.get(name, 0) + 1
             former = self._claims.pop((name, around), None)
             self._claims[name, around] = mine
             if len(self._claims) > REMEMBERED:
                 del self._claims[next(iter(self._claims))]
-        if former is None or _are_one(mine, former, cells):
+        if former is None or _are_one(mine, former, tuple(cells)):
             return Label(number, around=around)
         replaces = "<" not in name and None not in cells
         return Label(number, (lambda: former.function() is None) if replaces else lambda: False, around)
+
+    def _number(self, name: str) -> int:
+        with self._lock:
+            number = self._numbers[name] = self._numbers.get(name, 0) + 1
+            return number
 
 
 def _are_one(mine: _Claim, former: _Claim, cells: tuple[str | None, ...]) -> bool:

@@ -182,6 +182,10 @@ class Store(Protocol):
         """Give a lease back without filling the key."""
         ...
 
+    async def stands(self, lease: Lease) -> bool:
+        """Tell whether a lease still stands, as far as another process could have voided it; if in doubt, that it does not."""
+        ...
+
     async def write(self, lookup: Lookup, entry: Entry[Any], *, if_absent: bool = False) -> bool:
         """Store a value given by a user, under the generations now in force, and tell whether it was stored.
 

@@ -42,7 +42,7 @@ class Pair:
 
     def __init__(self, cache: Cache, clock: FakeClock) -> None:
         self.cache, self.loads = cache, 0
-        cache._core.blocking.runtime._pool = Pool(threads=0)  # takes jobs, and never does any  # type: ignore[attr-defined]
+        cache._core.blocking.runtime._pool = Pool(threads=0)  # type: ignore[attr-defined]  # takes jobs, and never does any
 
         @cache(ttl=10, stale_while_revalidate=10, name="load", key="load:{x}")
         def load(x: int) -> int:

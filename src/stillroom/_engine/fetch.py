@@ -183,6 +183,8 @@ class Engine:
             flight, leads = self.flights.board(call.lookup.key, reading.generations, self.runtime.blocking)
         else:
             flight, leads = self.flights.solo(call.lookup.key, reading.generations), True
+        if not leads and flight.has_begun and not await self._still_counts(flight):
+            return None
         if policy.soft_timeout is not None and rescues(reading.entry, policy, self.now()):
             return await self._impatiently(flight, leads, call, look)
         joined = not leads
@@ -195,6 +197,22 @@ class Engine:
             if joined or flight.result is None:  # of a flight that nobody joined, and that has ended, nothing is left to leave
                 await self._leave(flight)
         return _brought(flight, leads)
+
+    async def _still_counts(self, flight: Flight) -> bool:
+        """Tell whether what a flight brings may be served to somebody who has boarded it while its load was running.
+
+        Another process may have deleted the key since: that changes no generation, but voids the lease.
+        """
+        stands = False
+        try:
+            stands = flight.lease is not None and await self.store.stands(flight.lease)
+        except Exception as error:
+            self._contain("read", error)
+        finally:
+            if not stands:
+                self.flights.remove(flight)
+                await self._leave(flight)
+        return stands
 
     async def _leave(self, flight: Flight) -> None:
         """Stop waiting; the last to leave before the end calls the load off."""

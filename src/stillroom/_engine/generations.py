@@ -24,7 +24,7 @@ def function_generation(name: str, number: int = 1) -> str:
 
 def shared_name(generation: str) -> str:
     """Return the name of a generation as other processes know it."""
-    return generation.partition(_NUMBERED)[0]
+    return generation.partition(_NUMBERED)[0] if generation.startswith("f:") else generation
 
 
 _NUMBERED = "\0#"

@@ -107,7 +107,7 @@ class Loader:
                 if faster is not None:
                     flight.is_lone = True  # others may have boarded after something that this entry has not seen
                     return faster
-            flight.begin((object(),) if lease is None else lease.reading.generations)
+            flight.begin((object(),) if lease is None else lease.reading.generations, lease)
             call.source.ledger.loads += 1
             began = self.now()
             try:

@@ -21,7 +21,7 @@ from contextvars import ContextVar
 from typing import Any, Final
 
 from ..entry import Generations
-from ..protocols import Key
+from ..protocols import Key, Lease
 from .forks import on_fork
 
 __all__ = ["LOADING", "LOOK_EVERY", "Flight", "Flights", "Result"]
@@ -43,6 +43,7 @@ class Flight:
     Attributes:
         key: what is being loaded.
         generations: the tokens that its load began under, or before that those that its leader had read.
+        lease: what its load runs under, once it has begun; ``None`` if the store gave none.
         has_begun: whether the load has, so that what is invalidated from now on may be in it.
         is_lone: what it brought is for its leader only.
         result: how the flight ended; ``None`` while it is in the air.
@@ -63,6 +64,7 @@ class Flight:
     thread: int | None = None
     claimed = False
     has_begun = False
+    lease: Lease | None = None
     is_lone = False
     stays = False
     call_off: Callable[[], None] | None = None
@@ -86,9 +88,10 @@ class Flight:
             self.thread = threading.get_ident()
             return True
 
-    def begin(self, generations: Generations) -> None:
-        """Say under which generations the load begins now."""
+    def begin(self, generations: Generations, lease: Lease | None = None) -> None:
+        """Say under which generations, and which lease, the load begins now."""
         self.generations = generations
+        self.lease = lease
         self.has_begun = True  # last, since others look at this first, and without the lock taken here
 
     def on_end(self, wake: Callable[[], None]) -> bool:

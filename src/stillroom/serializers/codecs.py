@@ -69,14 +69,27 @@ def _pack_set(value: Any, packing: Packing) -> bytes:
     return packing.content(value, value, lambda _: "{...}")
 
 
-def _parts(code: int, take: Callable[[Any], Iterable[Any]], make: Callable[..., Any], count: int) -> Codec:
-    """Return the codec of a type whose constructor takes the parts that it can be taken apart into."""
+def _parts(
+    code: int, take: Callable[[Any], Iterable[Any]], make: Callable[..., Any], count: int, of: tuple[type[Any], ...] = ()
+) -> Codec:
+    """Return the codec of a type whose constructor takes the parts that it can be taken apart into.
+
+    Args:
+        code: the code of the extension.
+        take: takes a value apart.
+        make: puts it together.
+        count: how many parts there are.
+        of: what each of them must be, for types that could be made to work for ever by something else.
+    """
 
     def pack(value: Any, packing: Packing) -> bytes:
         return packing.content(value, take(value))
 
     def unpack(data: memoryview, unpacking: Unpacking) -> Any:
-        return make(*unpacking.members(data, count))
+        members = unpacking.members(data, count)
+        if of and not all(type(one) in (kind, NoneType) for one, kind in zip(members, of, strict=True)):
+            raise ValueError("it has parts of other types")
+        return make(*members)
 
     return Codec(code, pack, unpack)
 
@@ -164,16 +177,16 @@ BY_TYPE: dict[type[Any], Codec] = {
     set: _set(11, set),
     frozenset: _set(12, frozenset),
     OrderedDict: Codec(13, _ordered, _from_pairs),
-    deque: _parts(14, lambda value: (list(value), value.maxlen), deque, 2),
+    deque: _parts(14, lambda value: (list(value), value.maxlen), deque, 2, (list, int)),
     bytearray: _raw(15, bytes, bytearray),
     complex: _raw(16, lambda value: _COMPLEX.pack(value.real, value.imag), lambda data: complex(*_COMPLEX.unpack(data))),
     Decimal: _raw(17, lambda value: str(value).encode(), lambda data: Decimal(data.decode())),
-    Fraction: _parts(18, lambda value: (value.numerator, value.denominator), Fraction, 2),
+    Fraction: _parts(18, lambda value: (value.numerator, value.denominator), Fraction, 2, (int, int)),
     UUID: _raw(19, lambda value: value.bytes + _SAFETY_MARKS[value.is_safe], _uuid),
-    date: _parts(20, lambda value: (value.toordinal(),), date.fromordinal, 1),
+    date: _parts(20, lambda value: (value.toordinal(),), date.fromordinal, 1, (int,)),
     datetime: _parts(21, _moment, _datetime, 3),
     time: _parts(22, _moment, _time, 3),
-    timedelta: _parts(23, _span, timedelta, 3),
+    timedelta: _parts(23, _span, timedelta, 3, (int, int, int)),
     timezone: _parts(24, _offset, _timezone, 4),
     ZoneInfo: _parts(25, _zone, ZoneInfo, 1),
     range: _parts(26, _slice_parts, range, 3),

@@ -185,6 +185,9 @@ class MemoryStore:
             lease.give_back()
         self._let_go()
 
+    async def stands(self, lease: Lease) -> bool:
+        return True  # no other process can have voided it
+
     async def write(self, lookup: Lookup, entry: Entry[Any], *, if_absent: bool = False) -> bool:
         """Store a value given by a user; see `Store.write`."""
         key = lookup.key
@@ -296,17 +299,14 @@ class MemoryStore:
         await self.invalidate(everything=True)
 
     def before_fork(self) -> None:
-        """Take the lock, so that the child's copy is whole."""
         self._lock.acquire()
 
     def after_fork_in_parent(self) -> None:
-        """Give the lock back."""
         self._lock.release()
 
     def after_fork_in_child(self) -> None:
-        """Give the lock back, and void the leases: their loads run in the parent."""
         for partition in self._partitions:
-            partition.leases = {}
+            partition.leases = {}  # their loads run in the parent
         self._lock.release()
 
     # Without the lock

@@ -83,6 +83,10 @@ class Copies:
         """Drop everything; for a feed that is lost to call."""
         drive(self.near.invalidate(everything=True))
 
+    async def end_generations(self, names: Iterable[str], namespaces: Iterable[str], everything: bool) -> None:
+        """Drop what this process has invalidated, also what other functions of the same name have."""
+        await self.near.invalidate(names=self._index.same_names(names), namespaces=namespaces, everything=everything)
+
     async def drop(self, keys: Iterable[Key]) -> None:
         """Drop the copies of entries that this process has changed, also those that other functions of the same name have."""
         await self.near.delete(self._index.twins(keys))
@@ -199,6 +203,10 @@ class Tiered:
         """Give a lease back without filling the key."""
         await self.far.release(key, lease)
 
+    async def stands(self, lease: Lease) -> bool:
+        """Tell whether a lease still stands; see `Store.stands`."""
+        return await self.far.stands(lease)
+
     async def write(self, lookup: Lookup, entry: Entry[Any], *, if_absent: bool = False) -> bool:
         """Store a value given by a user; see `Store.write`."""
         try:
@@ -220,7 +228,7 @@ class Tiered:
         try:
             await self.far.invalidate(names=names, namespaces=namespaces, everything=everything)
         finally:
-            await self._near.invalidate(names=names, namespaces=namespaces, everything=everything)
+            await self._copies.end_generations(names, namespaces, everything)
 
     async def names(self, space: Keyspace, *, fresh: bool = True) -> list[str]:
         """Return the local keys of a keyspace of names; see `Store.names`."""

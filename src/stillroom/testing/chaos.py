@@ -132,6 +132,9 @@ class ChaosStore:
     async def release(self, key: Key, lease: Lease) -> None:
         await self._around("release", lambda: self.inner.release(key, lease))
 
+    async def stands(self, lease: Lease) -> bool:
+        return await self.inner.stands(lease)
+
     async def write(self, lookup: Lookup, entry: Entry[Any], *, if_absent: bool = False) -> bool:
         return bool(await self._around("write", lambda: self.inner.write(lookup, entry, if_absent=if_absent)))
 

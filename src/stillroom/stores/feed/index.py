@@ -84,12 +84,15 @@ class Place:
 
 
 class _Generation:
-    """The generation of a function, tag or namespace; how many places are under it."""
+    """The generation of a function, tag or namespace; how many places are under it.
 
-    __slots__ = ("is_namespace", "name", "places")
+    In this process it may have several names: functions that others take for one are told apart here.
+    """
+
+    __slots__ = ("is_namespace", "names", "places")
 
     def __init__(self, name: str, is_namespace: bool) -> None:
-        self.name = name
+        self.names = frozenset([name])
         self.is_namespace = is_namespace
         self.places = 0
 
@@ -134,7 +137,7 @@ class Index:
                 continue
             generation = self._generations.get(far_key)
             if generation is not None:
-                (concerned.namespaces if generation.is_namespace else concerned.names).add(generation.name)
+                (concerned.namespaces if generation.is_namespace else concerned.names).update(generation.names)
         return concerned
 
     def twins(self, keys: Iterable[Key]) -> set[Key]:
@@ -147,6 +150,15 @@ class Index:
                 continue
             if place is not None:
                 found.update(self._living(place))
+        return found
+
+    def same_names(self, names: Iterable[str]) -> set[str]:
+        """Return these names of generations, and all that stand for the same ones of the far store."""
+        found = set(names)
+        for name in tuple(found):
+            generation = self._generations.get(self._layout.generation(name).name)
+            if generation is not None:
+                found |= generation.names
         return found
 
     def enter(self, lookups: Sequence[Lookup]) -> list[Place]:
@@ -204,6 +216,10 @@ class Index:
 
     def _join(self, place: Place, known: dict[bytes, _Generation], wanted: frozenset[bytes]) -> None:
         """Put a place under these generations, and no others."""
+        for far_key, joined in known.items():
+            generation = self._generations.get(far_key)
+            if generation is not None:
+                generation.names |= joined.names
         for far_key in wanted - place.generations:
             self._generations.setdefault(far_key, known[far_key]).places += 1
         for far_key in place.generations - wanted:

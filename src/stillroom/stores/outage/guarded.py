@@ -133,6 +133,20 @@ class Guarded:
             self._situation.succeeded(spell)
         return stored
 
+    async def stands(self, lease: Lease) -> bool:
+        """Tell whether a lease still stands; one of a store that is not asked at the moment does not count."""
+        assert isinstance(lease, _GivenLease)
+        spell = self._situation.spell
+        if spell.stand_in is not lease.giver:
+            return False
+        if lease.giver is not None:
+            return await lease.giver.stands(lease.lease)
+        try:
+            return await self._far.stands(lease.lease)
+        except StoreError as error:
+            self._failed(spell, error)
+            return False
+
     async def release(self, key: Key, lease: Lease) -> None:
         """Give a lease back. One of a store that is not asked any more, or not at the moment, ends by itself."""
         assert isinstance(lease, _GivenLease)

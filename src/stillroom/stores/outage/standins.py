@@ -43,6 +43,9 @@ class Bypass:
     async def fill(self, key: Key, entry: Entry[Any], lease: Lease) -> bool:
         return False
 
+    async def stands(self, lease: Lease) -> bool:
+        return False
+
     async def release(self, key: Key, lease: Lease) -> None:
         pass
 
@@ -88,6 +91,9 @@ class Refusal:
 
     async def fill(self, key: Key, entry: Entry[Any], lease: Lease) -> bool:
         raise self._refused("fill") from self._error
+
+    async def stands(self, lease: Lease) -> bool:
+        return False
 
     async def release(self, key: Key, lease: Lease) -> None:
         raise self._refused("release") from self._error

@@ -104,8 +104,8 @@ def _nodes(places: str, scheme: str, port: int) -> tuple[Node, ...]:
         try:
             split = urlsplit(f"//{place}")
             nodes.append(Node(split.hostname or "localhost", split.port or port))
-        except ValueError as error:
-            raise _wrong(scheme, f"names a place that is none: {error}") from error
+        except ValueError:
+            raise _wrong(scheme, "names a place that is none; / ? # @ in a password must be percent-encoded") from None
     return tuple(nodes)
 
 
@@ -116,11 +116,11 @@ def _spelled(node: Node) -> str:
 def _parsed(url: str, scheme: str) -> dict[str, Any]:
     try:
         parsed: dict[str, Any] = cast("Any", rconnection).parse_url(url)
-    except ValueError as error:
-        raise _wrong(scheme, f"has an option that makes no sense: {error}") from error
+    except ValueError:
+        raise _wrong(scheme, "has an option that makes no sense") from None
     path = urlsplit(url).path.strip("/")
     if path and not path.isdigit() and not url.startswith("unix"):
-        raise _wrong(scheme, f"must end with the number of a database, not {path!r}")
+        raise _wrong(scheme, "must end with the number of a database; / ? # @ in a password must be percent-encoded")
     return parsed
 
 

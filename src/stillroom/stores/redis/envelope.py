@@ -119,7 +119,7 @@ def closed(key: bytes, header: bytes, payload: bytes) -> bytes:
 
 def signed_part(key: bytes, header: bytes) -> bytes:
     """Return what a signature covers besides the value: all but the checksum, which is made last."""
-    return key + header[:CHECKSUM_AT] + header[FIXED.size :]
+    return len(key).to_bytes(4, "little") + key + header[:CHECKSUM_AT] + header[FIXED.size :]
 
 
 def pack(entry: Entry[Any], tokens: bytes, names: bytes, ahead: float) -> bytes:

@@ -198,13 +198,18 @@ class Finder:
         """
         if None in own or found.header.tokens != b"".join(own):  # type: ignore[arg-type]
             return Reading(MISSING, tuple(known))
-        owner = found.owner if lookup.serializer is None else None
-        if owner is not None:  # asked for by its name: only the function that made it knows how to read it
-            lookup = lookup._replace(serializer=self._shared.serializer_of(owner))
-        reading = self.counted(lookup, asked.entry, found.header, found.data, known, ahead)
+        reading = self.counted(self.as_made(lookup, found), asked.entry, found.header, found.data, known, ahead)
         if reading.entry is not MISSING:
             reading.entry.plain_until = -math.inf  # whoever keeps it nearby would not know when it is over
         return reading
+
+    def as_made(self, lookup: Lookup, found: Found) -> Lookup:
+        """Return a lookup with the serializer that an entry was made with: its owner's, or if it has none, the store's."""
+        if found.owner is None:
+            return lookup._replace(serializer=None)
+        if lookup.serializer is not None and lookup.owner is not None:
+            return lookup
+        return lookup._replace(serializer=self._shared.serializer_of(found.owner))
 
     def value(self, lookup: Lookup, key: RedisKey, header: Header, data: bytes) -> Any:
         """Return the value of an entry.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ...entry import MISSING
 from ...errors import StoreError
 from ...protocols import Lookup, Reading
+from .commands import command
 from .finding import Asked, Finder
 from .tokens import making
 
@@ -38,6 +39,11 @@ class Looker:
     def ahead(self, key: RedisKey) -> float:
         """Return by how many seconds the clock of the server that has a key is ahead."""
         return self._times.ahead(self._wire.topology.node_of(key.slot))
+
+    async def meet(self, key: RedisKey) -> None:
+        """Make sure that the time is known of the server that has a key: it tells with the first command."""
+        if not self._times.knows(self._wire.topology.node_of(key.slot)):
+            await self._wire.run([command(key, b"EXISTS", key.name)])
 
     async def state(self, lookup: Lookup, asked: Asked) -> tuple[bytes | None, Reading]:
         """Return an entry as it is stored, and what is known of it."""

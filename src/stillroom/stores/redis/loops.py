@@ -27,7 +27,11 @@ from .times import RESAMPLE_AFTER, ServerTimes
 __all__ = ["LoopLinks"]
 
 _TIME = pack(b"TIME")
-Waiting: TypeAlias = "tuple[asyncio.Future[Outcome] | Gathered, int, float]"
+Waiting: TypeAlias = "tuple[asyncio.Future[Outcome] | Gathered, int, list[float]]"
+"""Who waits, for how many replies, and when their commands were written, which the others of the same turn share."""
+
+_GRACE = 0.03
+"""Seconds that a loop which was busy elsewhere is given to find what has arrived meanwhile."""
 
 
 class _Stream(asyncio.Protocol):
@@ -43,6 +47,8 @@ class _Stream(asyncio.Protocol):
         self._waiting: deque[Waiting] = deque()
         self._replies: list[Any] = []
         self._outgoing: list[bytes] = []
+        self._written = [math.inf]
+        self._warned: Waiting | None = None
         self._gathered: Gathered | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._asked_at = -math.inf
@@ -52,13 +58,10 @@ class _Stream(asyncio.Protocol):
 
     def send(self, future: asyncio.Future[Outcome] | Gathered, data: bytes, count: int) -> None:
         """Send commands; the future will have their replies."""
-        now = self._loop.time()
-        if now - self._asked_at > RESAMPLE_AFTER:
-            self._ask_for_the_time(now)
-        self._waiting.append((future, count, now))
-        self._write(data)
-        if self._watch is None:
-            self._watch = self._loop.call_at(now + self._timeout, self._look)
+        self._waiting.append((future, count, self._written))
+        if not self._outgoing:
+            self._loop.call_soon(self._flush)
+        self._outgoing.append(data)
 
     def gather(self, keys: Sequence[RedisKey]) -> asyncio.Future[Any]:
         """Read keys together with whatever else is read in this turn of the loop."""
@@ -98,19 +101,21 @@ class _Stream(asyncio.Protocol):
                 self._times.learn(self._node, cast("list[bytes]", reply), sent_at)
 
         future.add_done_callback(learn)
-        self._waiting.append((future, 1, now))
-        self._write(_TIME)
-
-    def _write(self, data: bytes) -> None:
-        """Write commands at the end of this turn of the loop, in one piece with all others."""
-        if not self._outgoing:
-            self._loop.call_soon(self._flush)
-        self._outgoing.append(data)
+        self._waiting.append((future, 1, self._written))
+        self._outgoing.append(_TIME)
 
     def _flush(self) -> None:
+        """Write commands at the end of a turn of the loop, in one piece."""
+        if not self._outgoing or not self.is_open:
+            return
+        now = self._loop.time()
+        if now - self._asked_at > RESAMPLE_AFTER:
+            self._ask_for_the_time(now)
         outgoing, self._outgoing = self._outgoing, []
-        if self.is_open:
-            self._transport.write(b"".join(outgoing))
+        self._written[0], self._written = now, [math.inf]
+        self._transport.write(b"".join(outgoing))
+        if self._watch is None:
+            self._watch = self._loop.call_at(now + self._timeout, self._look)
 
     def data_received(self, data: bytes) -> None:
         reader, replies, waiting = self._reader, self._replies, self._waiting
@@ -137,11 +142,17 @@ class _Stream(asyncio.Protocol):
         self._watch = None
         if not self._waiting:
             return
-        until = self._waiting[0][2] + self._timeout
-        if self._loop.time() >= until:
-            self.fail(TimeoutError(f"no reply within {self._timeout} s"))
-        else:
+        first = self._waiting[0]
+        until = first[2][0] + self._timeout
+        if until == math.inf:
+            return  # not written yet: that sets the next look
+        if self._loop.time() < until:
             self._watch = self._loop.call_at(until, self._look)
+        elif self._warned is not first:  # the reply may be here, and only the loop was too busy to find it
+            self._warned = first
+            self._watch = self._loop.call_later(_GRACE, self._look)
+        else:
+            self.fail(TimeoutError(f"no reply within {self._timeout} s"))
 
     def fail(self, error: object) -> None:
         """Close the connection and tell everybody who waits."""
@@ -198,6 +209,8 @@ class _OfLoop:
         if task is None:
             task = self._opening[node] = asyncio.get_running_loop().create_task(self._open(node))
         await asyncio.wait((task,), timeout=max(until - time.monotonic(), 0.0))
+        if not task.done():
+            await asyncio.wait((task,), timeout=_GRACE)
         if not task.done():
             return failed(node, TimeoutError(f"no connection within {self._timeout} s"))
         return failed(node, "connecting was cancelled") if task.cancelled() else task.result()

@@ -91,8 +91,8 @@ class RedisStores:
     ) -> None:
         target = parse(url, options, _checked_cluster(cluster))
         self._target = target
-        self._timeout = seconds(timeout, "timeout")
-        lease_length = seconds(lease, "lease")
+        self._timeout = _between(seconds(timeout, "timeout"), 0.001, 3600.0, "timeout")
+        lease_length = _between(seconds(lease, "lease"), 0.1, 86_400.0, "lease")
         self._serializer, self._compress = serializer, compress
         signer = None if secret is None else Signer(secret)
         self._has_secret = signer is not None
@@ -250,3 +250,11 @@ def _checked_cluster(given: bool | None) -> bool | None:
     if given is not None and not isinstance(given, bool):
         raise ConfigurationError(f"cluster must be True, False or None, not {given!r}", setting="cluster", given=given)
     return given
+
+
+def _between(length: float, lowest: float, highest: float, setting: str) -> float:
+    if not lowest <= length <= highest:
+        raise ConfigurationError(
+            f"{setting} must lie between {lowest:g} and {highest:g} seconds, not {length:g}", setting=setting, given=length
+        )
+    return length

@@ -23,6 +23,7 @@ from ...protocols import Key, Keyspace, Lease, Lookup, Reading
 from .commands import command, run_script
 from .finding import Asked
 from .glance import Glance, Prepared, Seen
+from .layout import RedisKey
 from .looking import Looker
 from .scripts import DROP, FILL, LEASE, PROLONG, USE
 from .search import Search
@@ -37,6 +38,9 @@ __all__ = ["RedisLease", "RedisStore"]
 _UNKNOWN: Final = bytes(8)
 
 
+_LEASE_SIZE: Final = 24
+"""How many bytes a lease takes on the server, see ``lease.lua``."""
+
 _AT_ONCE: Final = 500
 """How many keys are deleted in one batch, which must end within the time that one operation may take."""
 
@@ -50,11 +54,13 @@ class RedisLease:
         lookup: whom it was given to.
         asked: the keys of entry and generations.
         token: what it is known by on the server.
+        place: where it lies there.
     """
 
-    __slots__ = ("asked", "is_granted", "lookup", "reading", "token")
+    __slots__ = ("asked", "is_granted", "lookup", "place", "reading", "token")
 
-    def __init__(self, lookup: Lookup, asked: Asked, reading: Reading, token: bytes, is_granted: bool) -> None:
+    def __init__(self, lookup: Lookup, asked: Asked, reading: Reading, token: bytes, is_granted: bool, place: RedisKey) -> None:
+        self.place = place
         self.lookup = lookup
         self.asked = asked
         self.reading = reading
@@ -160,7 +166,7 @@ class RedisStore:
         except BaseException:
             self._shared.renewal.discard(token)
             raise
-        return RedisLease(lookup, asked, reading, token, bool(is_granted))
+        return RedisLease(lookup, asked, reading, token, bool(is_granted), RedisKey(keys[1]))
 
     async def _under_lease(self, lookup: Lookup, asked: Asked, data: bytes | None, tokens: list[bytes]) -> Reading:
         """Return what is there, seen from within a lease: if it does not fit the tokens, these may be out of date."""
@@ -202,6 +208,12 @@ class RedisStore:
             await self._wire.run([run_script(FILL, self._writer.keys(entry), lease.token, b"", 0, by=entry)])
 
     @sensibly
+    async def stands(self, lease: Lease) -> bool:
+        """Tell whether a lease still stands: nobody has deleted or replaced its key since."""
+        assert isinstance(lease, RedisLease)
+        (held,) = await self._wire.values([lease.place])
+        return held is not None and lease.token in [held[at : at + 8] for at in range(0, len(held), _LEASE_SIZE)]
+
     async def write(self, lookup: Lookup, entry: Entry[Any], *, if_absent: bool = False) -> bool:
         """Store a value given by a user; see `Store.write`."""
         return await self._writer.write(lookup, entry, if_absent=if_absent)

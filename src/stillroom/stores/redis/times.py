@@ -37,6 +37,10 @@ class ServerTimes:
         self._samples: dict[Node, Sample] = {}
         self._real: dict[Node, float] = {}
 
+    def knows(self, node: Node) -> bool:
+        """Tell whether a server has told its time."""
+        return node in self._samples
+
     def ahead(self, node: Node) -> float:
         """Return by how many seconds a server's clock is ahead."""
         sample = self._samples.get(node)

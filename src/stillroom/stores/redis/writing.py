@@ -95,6 +95,7 @@ class Writer:
             return await self._add(lookup, asked, entry)
         try:
             tokens = await self._looker.made(asked.generations, await self._wire.values(asked.generations))
+            await self._looker.meet(asked.entry)
             return await self._swap(lookup, asked, entry, tokens, b"any")
         except OutOfMemory:
             await self._drop(asked)
@@ -140,7 +141,7 @@ class Writer:
         asked = self._finder.asked(lookup)
         for _ in range(_TRIES):
             data, reading = await self._looker.state(lookup, asked)
-            entry, names = initial, None
+            entry, names, made = initial, None, lookup
             tokens = cast("Sequence[Any]", reading.generations)
             if self._looker.is_fresh(reading):
                 assert reading.entry is not MISSING
@@ -150,11 +151,12 @@ class Writer:
                 entry.value, entry.loaded_at = entry.value + amount, self._shared.times.now()
                 entry.plain_until = entry.fresh_until
                 tokens, names = self._own_tokens(data)
+                made = self._as_made(lookup, data)
             else:
                 tokens = await self._looker.made(asked.generations, tokens)
             value: int = entry.value
             try:
-                if await self._swap(lookup, asked, entry, tokens, _seen(data), names):
+                if await self._swap(made, asked, entry, tokens, _seen(data), names):
                     return value
             except OutOfMemory:
                 await self._drop(asked)
@@ -176,10 +178,17 @@ class Writer:
             entry.plain_until = fresh_until if was_plain else -math.inf
             entry.fresh_until, entry.expires_at = fresh_until, expires_at
             tokens, names = self._own_tokens(data)
-            if await self._swap(lookup, asked, entry, tokens, _seen(data), names):
+            if await self._swap(self._as_made(lookup, data), asked, entry, tokens, _seen(data), names):
                 await self._prolong(key.space, header.tokens, names, entry)
                 return True
         raise self._contended("touch")
+
+    def _as_made(self, lookup: Lookup, data: bytes | None) -> Lookup:
+        """Return a lookup with the serializer of what is stored, so that whoever made it can go on reading it."""
+        if lookup.key.space.function is not None:
+            return lookup
+        found = self._finder.found(lookup, data)
+        return lookup if found is None else self._finder.as_made(lookup, found)
 
     async def _prolong(self, space: Keyspace, tokens: bytes, names: bytes, entry: Entry[Any]) -> None:
         life = self.life(entry)
