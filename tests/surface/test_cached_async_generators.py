@@ -240,17 +240,17 @@ async def test_wrong_arguments_are_refused_by_the_call_itself(items: Any) -> Non
 
 @pytest.mark.by_reference
 async def test_a_stale_recording_is_served_while_a_new_one_is_made_behind(cache: Any, source: Source, clock: FakeClock) -> None:
-    items = cache(ttl=10, stale_while_revalidate=60)(source.items)
+    items = cache(name="source", ttl=10, stale_while_revalidate=60)(source.items)
     first = await listed(items(2))
     clock.advance(11)
     assert [one is other for one, other in zip(await listed(items(2)), first, strict=True)] == [True, True]
-    await turns()
+    await alone()
     assert [one is other for one, other in zip(await listed(items(2)), first, strict=True)] == [False, False]
     assert (items.stats.stale, items.stats.hits, items.stats.misses) == (1, 1, 1)
 
 
 async def test_a_stale_recording_rescues_a_generator_that_fails_at_once(cache: Any, source: Source, clock: FakeClock) -> None:
-    items = cache(ttl=10, stale_if_error=60)(source.items)
+    items = cache(name="source", ttl=10, stale_if_error=60)(source.items)
     await listed(items(2))
     clock.advance(11)
     source.fails_after = 0
@@ -260,7 +260,7 @@ async def test_a_stale_recording_rescues_a_generator_that_fails_at_once(cache: A
 
 async def test_copies_isolate_items(cache: Any, source: Source) -> None:
     """Rule 15."""
-    items = cache(ttl=60, copy=True)(source.items)
+    items = cache(name="source", ttl=60, copy=True)(source.items)
     for _ in range(3):
         async for item in items(2):
             item.append("spoilt")

@@ -252,7 +252,7 @@ def test_the_ttl_counts_from_the_last_item(items: Any, clock: FakeClock) -> None
 @pytest.mark.by_reference
 def test_a_stale_recording_is_served_while_a_new_one_is_made_behind(source: Source, clock: FakeClock) -> None:
     store, filled = new_chaos(clock), threading.Event()
-    items = Cache(store, clock=clock)(ttl=10, stale_while_revalidate=60)(source.items)
+    items = Cache(store, clock=clock)(name="source", ttl=10, stale_while_revalidate=60)(source.items)
     first = list(items(2))
     clock.advance(11)
     store.after("fill", filled.set)
@@ -264,7 +264,7 @@ def test_a_stale_recording_is_served_while_a_new_one_is_made_behind(source: Sour
 
 
 def test_a_stale_recording_rescues_a_generator_that_fails_at_once(cache: Any, source: Source, clock: FakeClock) -> None:
-    items = cache(ttl=10, stale_if_error=60)(source.items)
+    items = cache(name="source", ttl=10, stale_if_error=60)(source.items)
     list(items(2))
     clock.advance(11)
     source.fails_after = 0
@@ -273,7 +273,7 @@ def test_a_stale_recording_rescues_a_generator_that_fails_at_once(cache: Any, so
 
 
 def test_a_generator_that_has_given_items_cannot_be_rescued(cache: Any, source: Source, clock: FakeClock) -> None:
-    items = cache(ttl=10, stale_if_error=60)(source.items)
+    items = cache(name="source", ttl=10, stale_if_error=60)(source.items)
     list(items(2))
     clock.advance(11)
     source.fails_after = 1
@@ -287,7 +287,7 @@ def test_a_generator_that_has_given_items_cannot_be_rescued(cache: Any, source: 
 def test_a_failure_half_way_through_leaves_the_stale_recording_where_it_is(
     cache: Any, source: Source, clock: FakeClock
 ) -> None:
-    items = cache(ttl=10, stale_if_error=60)(source.items)
+    items = cache(name="source", ttl=10, stale_if_error=60)(source.items)
     list(items(2))
     clock.advance(11)
     source.fails_after = 1
@@ -299,7 +299,7 @@ def test_a_failure_half_way_through_leaves_the_stale_recording_where_it_is(
 
 def test_a_failure_after_the_first_item_is_not_told_as_rescued(cache: Any, source: Source, clock: FakeClock) -> None:
     """Rule 52: what events tell is what happened."""
-    items = cache(ttl=10, stale_if_error=60)(source.items)
+    items = cache(name="source", ttl=10, stale_if_error=60)(source.items)
     list(items(2))
     clock.advance(11)
     source.fails_after = 1
@@ -311,7 +311,7 @@ def test_a_failure_after_the_first_item_is_not_told_as_rescued(cache: Any, sourc
 
 
 def test_an_error_before_the_first_item_is_remembered_if_asked(cache: Any, source: Source) -> None:
-    items = cache(ttl=10, cache_errors={LookupError: 5})(source.items)
+    items = cache(name="source", ttl=10, cache_errors={LookupError: 5})(source.items)
     source.fails_after = 0
     for _ in range(2):
         with pytest.raises(LookupError):
@@ -322,14 +322,14 @@ def test_an_error_before_the_first_item_is_remembered_if_asked(cache: Any, sourc
 def test_store_if_sees_what_is_recorded_as_helpers_show_it(cache: Any, source: Source) -> None:
     """A user's predicate, and a rule for the ttl, know items, not stillroom's own classes."""
     seen: list[Any] = []
-    items = cache(ttl=60, store_if=lambda value: not seen.append(value))(source.items)  # type: ignore[func-returns-value]
+    items = cache(name="source", ttl=60, store_if=lambda value: not seen.append(value))(source.items)  # type: ignore[func-returns-value]
     list(items(2))
     assert seen == [([0], [1])]
 
 
 def test_copies_isolate_items(cache: Any, source: Source) -> None:
     """Rule 15."""
-    items = cache(ttl=60, copy=True)(source.items)
+    items = cache(name="source", ttl=60, copy=True)(source.items)
     for _ in range(3):
         for item in items(2):
             item.append("spoilt")

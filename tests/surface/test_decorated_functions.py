@@ -385,7 +385,7 @@ def test_builtins_without_a_signature_are_refused_by_an_error_of_ours(cache: Any
 
 def test_a_bound_method_is_decorated_like_a_function(cache: Any) -> None:
     adder = Adder(1)
-    cached = cache(ttl=60)(adder.__call__)
+    cached = cache(name="adder", ttl=60)(adder.__call__)
     assert (cached(1), cached(b=1, a=1), cached.stats.loads) == (3, 3, 1)
     assert isinstance(cached, types.FunctionType)
     assert inspect.signature(cached) == inspect.signature(adder.__call__)

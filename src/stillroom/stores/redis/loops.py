@@ -27,11 +27,31 @@ from .times import RESAMPLE_AFTER, ServerTimes
 __all__ = ["LoopLinks"]
 
 _TIME = pack(b"TIME")
-Waiting: TypeAlias = "tuple[asyncio.Future[Outcome] | Gathered, int, list[float]]"
+Waiting: TypeAlias = "tuple[asyncio.Future[Outcome] | Gathered | _Asking, int, list[float]]"
 """Who waits, for how many replies, and when their commands were written, which the others of the same turn share."""
 
 _GRACE = 0.03
 """Seconds that a loop which was busy elsewhere is given to find what has arrived meanwhile."""
+
+
+class _Asking:
+    """A question for the time, on its way."""
+
+    __slots__ = ("_node", "_sent_at", "_times")
+
+    def __init__(self, times: ServerTimes, node: Node) -> None:
+        self._times = times
+        self._node = node
+        self._sent_at = times.now()
+
+    def done(self) -> bool:
+        return False
+
+    def set_result(self, outcome: Outcome) -> None:
+        """Take note of the answer, before whoever has asked for something else goes on."""
+        reply: Any = outcome[0] if isinstance(outcome, list) else None
+        if isinstance(reply, list):
+            self._times.learn(self._node, cast("list[bytes]", reply), self._sent_at)
 
 
 class _Stream(asyncio.Protocol):
@@ -55,6 +75,8 @@ class _Stream(asyncio.Protocol):
         self.is_open = True
         self._transport: asyncio.WriteTransport = connection._writer.transport
         self._transport.set_protocol(self)  # from here on the connection is ours; redis-py has done its part
+        self._ask_for_the_time(self._loop.time())  # first of all: what is written needs the server's time
+        self._loop.call_soon(self._flush)
 
     def send(self, future: asyncio.Future[Outcome] | Gathered, data: bytes, count: int) -> None:
         """Send commands; the future will have their replies."""
@@ -91,17 +113,7 @@ class _Stream(asyncio.Protocol):
 
     def _ask_for_the_time(self, now: float) -> None:
         self._asked_at = now
-        sent_at = self._times.now()
-        future: asyncio.Future[Outcome] = self._loop.create_future()
-
-        def learn(asked: asyncio.Future[Outcome]) -> None:
-            outcome = asked.result()
-            reply: Any = outcome[0] if isinstance(outcome, list) else None
-            if isinstance(reply, list):
-                self._times.learn(self._node, cast("list[bytes]", reply), sent_at)
-
-        future.add_done_callback(learn)
-        self._waiting.append((future, 1, self._written))
+        self._waiting.append((_Asking(self._times, self._node), 1, self._written))
         self._outgoing.append(_TIME)
 
     def _flush(self) -> None:
