@@ -197,7 +197,7 @@ def new_chaos(clock: Clock | None = None, **bounds: Any) -> Any:
 
 def stride() -> int:
     """Return which part of very many cases is enough on the kind of store that the test runs on: one in so many."""
-    return {"memory": 1, "redis": 2}.get(_current[-1].kind, 7)
+    return {"memory": 1, "redis": 5}.get(_current[-1].kind, 20)
 
 
 def let_go(cache: Cache) -> None:

@@ -101,7 +101,10 @@ def _divided(query: str) -> tuple[dict[str, str], str]:
     ours: dict[str, str] = {}
     theirs: list[str] = []
     for part in filter(None, query.split("&")):
-        name, _, text = part.partition("=")
+        name, equals, text = part.partition("=")
+        if not equals:
+            message = "url has an option without a value; / ? # @ in a password must be percent-encoded"
+            raise ConfigurationError(message, setting="url")
         if name == "secret":
             raise ConfigurationError("secret must be given as a keyword: urls end up in logs", setting="secret")
         if name in _WHOLE_NUMBERS:

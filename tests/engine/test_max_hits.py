@@ -46,6 +46,7 @@ async def test_a_value_that_was_put_has_all_its_hits(scene: Scene) -> None:
     assert [await load() for _ in range(3)] == ["given", "given", "v2"]
 
 
+@pytest.mark.memory_only("on a shared store, who joins a load that has just ended looks once more, and that is a hit")
 async def test_callers_who_come_together_after_the_last_hit_share_one_load(scene: Scene, origin: Origin) -> None:
     """Rule 17."""
     load = scene.cached(max_hits=1)

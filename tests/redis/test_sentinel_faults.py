@@ -23,8 +23,8 @@ def made(request: pytest.FixtureRequest) -> Iterator[Callable[..., Subject]]:
 
 WINDOW = pytest.mark.xfail(
     strict=False,
-    reason="SENTINEL FAILOVER promotes the replica while the old master goes on taking writes for up to a second: what is "
-    "invalidated there is lost with them (`WAIT` returns 0, which nobody acts upon)",
+    reason="SENTINEL FAILOVER promotes the replica while the old master goes on taking writes for up to a second. What is "
+    "invalidated there is told again to the new master as soon as the sentinels name it, and may count for that long only here",
 )
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from stillroom import Cache
 
-SECRET = "a secret that is long enough"
+KEY = "one that is long enough"
 
 
 @dataclass
@@ -31,7 +31,7 @@ def cache(request: pytest.FixtureRequest, url: str) -> Iterator[Cache]:
     options: dict[str, dict[str, Any]] = {
         "plain": {},
         "near": {"near": "memory://"},
-        "signed and compressed": {"secret": SECRET, "compress": "zstd"},
+        "signed and compressed": {"secret": KEY, "compress": "zstd"},
     }
     cache = Cache(url, prefix=uuid.uuid4().hex, **options[request.param])
     yield cache

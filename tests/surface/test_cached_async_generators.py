@@ -65,12 +65,6 @@ def items(cache: Any, source: Source) -> Any:
     return items
 
 
-async def turns(count: int = 50) -> None:
-    """Let the tasks in the background get on."""
-    for _ in range(count):
-        await asyncio.sleep(0)
-
-
 async def listed(iterator: Any) -> list[Any]:
     return [item async for item in iterator]
 

@@ -20,6 +20,8 @@ try:
 except ImportError as _error:
     raise ConfigurationError("a cache on Redis needs redis-py: pip install 'stillroom[redis]'", setting="url") from _error
 
+"".encode("idna")  # a signal handler that made the first connection could not import what that needs
+
 __all__ = ["Node", "Target", "connect", "connect_async", "parse"]
 
 _DEFAULT_PORT, _SENTINEL_PORT = 6379, 26379
@@ -101,12 +103,19 @@ def parse(url: str, options: Mapping[str, Any], cluster: bool | None) -> Target:
 def _nodes(places: str, scheme: str, port: int) -> tuple[Node, ...]:
     nodes: list[Node] = []
     for place in places.split(",") if places else ["localhost"]:
-        try:
-            split = urlsplit(f"//{place}")
-            nodes.append(Node(split.hostname or "localhost", split.port or port))
-        except ValueError:
-            raise _wrong(scheme, "names a place that is none; / ? # @ in a password must be percent-encoded") from None
+        node = _node(place, port)
+        if node is None:  # raised out here: the error in there has parts of the url, which may be those of a password
+            raise _wrong(scheme, "names a place that is none; / ? # @ in a password must be percent-encoded")
+        nodes.append(node)
     return tuple(nodes)
+
+
+def _node(place: str, port: int) -> Node | None:
+    try:
+        split = urlsplit(f"//{place}")
+        return Node(split.hostname or "localhost", split.port or port)
+    except ValueError:
+        return None
 
 
 def _spelled(node: Node) -> str:
@@ -114,13 +123,20 @@ def _spelled(node: Node) -> str:
 
 
 def _parsed(url: str, scheme: str) -> dict[str, Any]:
-    try:
-        parsed: dict[str, Any] = cast("Any", rconnection).parse_url(url)
-    except ValueError:
-        raise _wrong(scheme, "has an option that makes no sense") from None
+    parsed = _parsed_by_redis(url)
+    if parsed is None:
+        raise _wrong(scheme, "has an option that makes no sense; / ? # @ in a password must be percent-encoded")
     path = urlsplit(url).path.strip("/")
     if path and not path.isdigit() and not url.startswith("unix"):
         raise _wrong(scheme, "must end with the number of a database; / ? # @ in a password must be percent-encoded")
+    return parsed
+
+
+def _parsed_by_redis(url: str) -> dict[str, Any] | None:
+    try:
+        parsed: dict[str, Any] = cast("Any", rconnection).parse_url(url)
+    except ValueError:
+        return None
     return parsed
 
 

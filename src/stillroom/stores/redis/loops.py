@@ -229,8 +229,9 @@ class _OfLoop:
 
     async def _open(self, node: Node) -> _Stream | StoreError:
         try:
-            made = connect_async(self._target, node, self._timeout)
-            connection = await asyncio.wait_for(made, self._timeout)
+            # Longer than anybody waits for it: a loop that is busy elsewhere meanwhile says nothing about the server.
+            patience = max(4 * self._timeout, 1.0)
+            connection = await asyncio.wait_for(connect_async(self._target, node, patience), patience)
         except StoreError as error:
             return error
         except asyncio.TimeoutError as error:
@@ -334,7 +335,7 @@ class LoopLinks:
     async def _answer(self, future: asyncio.Future[Outcome], node: Node, until: float) -> Outcome:
         left = until - time.monotonic()
         if left < 0.8 * self.timeout:  # connecting, or a former round, has taken some of the time that the connection allows
-            await asyncio.wait((future,), timeout=max(left, 0.0))
+            await asyncio.wait((future,), timeout=max(left, _GRACE))
             if not future.done():
                 return failed(node, TimeoutError(f"no reply within {self.timeout} s"))
         return await future
