@@ -214,6 +214,7 @@ class RedisStore:
         (held,) = await self._wire.values([lease.place])
         return held is not None and lease.token in [held[at : at + 8] for at in range(0, len(held), _LEASE_SIZE)]
 
+    @sensibly
     async def write(self, lookup: Lookup, entry: Entry[Any], *, if_absent: bool = False) -> bool:
         """Store a value given by a user; see `Store.write`."""
         return await self._writer.write(lookup, entry, if_absent=if_absent)
