@@ -78,7 +78,8 @@ class MemoryLease:
         known = self.reading.entry
         if known is MISSING or entry.retry_at <= known.retry_at or self.standing is None:
             return False
-        return self.home.entries.get(self.standing.key) is not self.reading.stamp
+        node = self.home.entries.get(self.standing.key)
+        return node is None or node.stamp != self.reading.stamp
 
     def covers(self, generations: Generations) -> bool:
         """Tell whether the generations that were in force when it was given, and these, still are."""

@@ -367,7 +367,7 @@ class MemoryStore:
         node = self._known(home, lookup.key.local, now)
         if node is None or (lookup.owner is not None and node.owner not in (None, lookup.owner)):
             return Reading(MISSING, generations)
-        reading = Reading(node.entry, generations, node.hits + node.uses, node.read_at, node)
+        reading = Reading(node.entry, generations, node.hits + node.uses, node.read_at, node.stamp)
         if count:
             node.uses += 1
             node.read_at = now

@@ -111,6 +111,14 @@ class Node(Link):
         return now < self.expires_at and (self.generations is self.home.usual or in_force(self.generations))
 
     @property
+    def stamp(self) -> object:
+        """What tells the entry from others under its key, for as long as somebody holds its value.
+
+        Not the node itself: whoever kept that would keep the hits that it has counted from being added up.
+        """
+        return self.loaded_at, id(self.value)
+
+    @property
     def entry(self) -> Entry[Any]:
         """The entry, made anew."""
         return Entry(
