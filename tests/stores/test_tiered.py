@@ -156,7 +156,7 @@ async def test_a_copy_is_read_as_what_it_is_a_copy_of(scene: Scene) -> None:
     assert scene.far_reads() == 1
     for reading in readings:
         assert reading.generations == known.generations
-        assert reading.stamp is known.stamp
+        assert reading.stamp == known.stamp
         assert reading.entry is not MISSING
         assert reading.entry.generations == known.generations
 
