@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
 
 from .client import Node
 from .commands import Command, run_script
@@ -24,31 +24,40 @@ _KEPT: Final = 30.0
 _LIMIT: Final = 10_000
 
 
+_DEL: Final = b"*2\r\n$3\r\nDEL\r\n"
+
+Told: TypeAlias = "tuple[float, Node, Command]"
+"""When a command was told, and to whom."""
+
+
 class Unconfirmed:
     """What both colours of a store have told to nodes whose replicas did not hear of it."""
 
     def __init__(self) -> None:
-        self._told: deque[tuple[float, Node, Command]] = deque(maxlen=_LIMIT)
+        self._told: deque[Told] = deque(maxlen=_LIMIT)
 
     def __len__(self) -> int:
         return len(self._told)
 
     def add(self, node: Node, command: Command) -> None:
-        """Keep a command; one that stored a value is kept as the deletion of what is there."""
+        """Keep a command that makes something outdated; one that stored a value is kept as the deletion of what is there."""
         if command.script is SWAP:
             command = run_script(DROP, [part for part in command.parts[1:4] if isinstance(part, bytes)], by=command.key)
-        self._told.append((time.monotonic(), node, command))
+        if command.script is DROP or command.data.startswith(_DEL):
+            self._told.append((time.monotonic(), node, command))
 
-    def take_lost(self, node_of: Callable[[int], Node]) -> list[Command]:
-        """Return what was told to nodes that have been replaced, and forget it, and all that is old."""
-        lost: list[Command] = []
-        for _ in range(len(self._told)):
-            try:
-                told_at, node, command = self._told.popleft()
-            except IndexError:  # another thread takes from here too
-                break
-            if node_of(command.key.slot) != node:
-                lost.append(command)
-            elif time.monotonic() - told_at < _KEPT:
-                self._told.append((told_at, node, command))
-        return lost
+    def lost(self, node_of: Callable[[int], Node]) -> list[Told]:
+        """Return what was told to nodes that have been replaced; it stays until `forget`, in case that telling it fails."""
+        return [one for one in tuple(self._told) if node_of(one[2].key.slot) != one[1]]
+
+    def forget(self, told: Sequence[Told]) -> None:
+        """Forget what has been told again, and what is old."""
+        now = time.monotonic()
+        for one in [*told, *(one for one in tuple(self._told) if now - one[0] >= _KEPT)]:
+            self._remove(one)
+
+    def _remove(self, told: Told) -> None:
+        try:
+            self._told.remove(told)
+        except (ValueError, IndexError):  # another thread has, or is at it: to tell it once more does no harm
+            pass

@@ -160,12 +160,15 @@ class Wire:
         if topology.is_known:
             return
         await topology.learn(self.links, until)
-        lost = topology.unconfirmed.take_lost(topology.node_of)
-        errands = [_Errand(index, one) for index, one in enumerate(lost)]
+        lost = topology.unconfirmed.lost(topology.node_of)
+        errands = [_Errand(index, command) for index, (_, _, command) in enumerate(lost)]
         for _ in range(_ROUNDS):
             if not errands:
                 break
             errands = await self._round(errands, [None] * len(lost), until, True, True)
+        if errands:
+            raise StoreError("a new master could not be told what is outdated", store="redis", operation="route")
+        topology.unconfirmed.forget(lost)
         topology.trust()
 
     async def on_all(self, commands: Sequence[bytes]) -> dict[Node, list[Any]]:
