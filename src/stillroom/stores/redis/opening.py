@@ -28,6 +28,7 @@ from ..feed import Feed
 from ..outage import GlancingGuarded, Outage
 from ..tiered import Copies, Tiered
 from .client import Node, connect, parse
+from .commands import command
 from .layout import Layout
 from .locks import RedisLocks
 from .renewal import Renewal
@@ -37,6 +38,7 @@ from .threads import ThreadLinks
 from .times import ServerTimes
 from .tokens import Lives
 from .topology import Topology
+from .unconfirmed import Messenger, Unconfirmed
 from .wire import Wire
 
 if TYPE_CHECKING:
@@ -100,10 +102,14 @@ class RedisStores:
         self.near = near
         self.raises = on_error == "raise"
         self._times = ServerTimes(clock.now, is_real=isinstance(clock, SystemClock))
-        self._topology = Topology(target)
+        layout = Layout(prefix)
+        unconfirmed = Unconfirmed(command(layout.everything, b"DEL", layout.everything.name))
+        self._topology = Topology(target, unconfirmed)
         wire = Wire(ThreadLinks(target, self._timeout, self._times), self._topology)
+        self._messenger = Messenger(wire, unconfirmed)
+        unconfirmed.on_add = self._messenger.start
         self._shared = Shared(
-            Layout(prefix),
+            layout,
             self._times,
             Lives(clock.now),
             Renewal(wire, lease_length),
@@ -240,6 +246,7 @@ class RedisStores:
 
     def retire(self) -> None:
         """Let go of everything held: another store takes over."""
+        self._messenger.close()
         drive(self.blocking.close())
         if "_tasks" in self.__dict__:
             close: Callable[[], Any] = self.tasks.close

@@ -1,63 +1,82 @@
 """Which node has which keys: a single server, the one that the sentinels name, or the primaries of a cluster.
 
-Both colours share one picture. It is drawn when first needed, corrected by every redirection, and drawn anew when a node
-cannot be reached or is no primary any more.
+Both colours share one picture. It is drawn when first needed, drawn anew when a node cannot be reached, redirects or is no
+primary any more, and otherwise believed for a while. A new one is published only after whoever is new in it has been told what
+it may not have heard (see `Wire`): until then everybody goes by the former one, or asks and tells for himself.
+
+What is shared here is changed by single assignments, without a lock: threads and event loops of both colours use it.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from itertools import count
+from typing import Any, NamedTuple
 
 from ...errors import StoreError
 from ..resp import ReplyError, pack
 from .client import Node, Target
-from .layout import SLOTS
 from .links import Batch, Links
+from .picture import Picture, of_cluster, of_master, of_server
 from .unconfirmed import Unconfirmed
 
-__all__ = ["Topology"]
+__all__ = ["Draft", "Topology"]
 
 _CLUSTER_INFO = pack(b"INFO", b"cluster")
+_CLUSTER_SLOTS = pack(b"CLUSTER", b"SLOTS")
 _ASKED_AT_ONCE = 6
 """How many nodes of a cluster are asked for its map at a time."""
-_CLUSTER_SLOTS = pack(b"CLUSTER", b"SLOTS")
-
-
 _BELIEVED = {"sentinel": 1.0, "cluster": 10.0}
-"""For how many seconds the picture is believed: a server that has been replaced may not know it, and replicas come and go."""
+"""For how many seconds a picture is believed: a server that has been replaced may not know it, and replicas come and go."""
+_PATIENCE = 0.4
+"""The part of an operation's time for which all are waited for that are asked side by side: some of them may hang."""
+_SHUNNED = 10.0
+"""For how many seconds a node that did not answer is asked for the picture only if no other tells."""
+_FORMER = 3.0
+"""For how many seconds others may take a master for the present one that is not: longer than they believe a picture."""
 
 
-_WHILE_UNCONFIRMED = 0.1
-"""The same while there is something of which no replica has heard."""
+class Draft(NamedTuple):
+    """A picture that has not been published.
+
+    Attributes:
+        number: later ones have higher numbers.
+        picture: the picture.
+        is_succession: whether a node in it has taken the place of another.
+    """
+
+    number: int
+    picture: Picture
+    is_succession: bool
 
 
 class Topology:
     """The nodes of one target.
 
-    Attributes:
+    Args:
+        target: what the url names.
         unconfirmed: what has to be told again to whoever takes the place of a node.
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, unconfirmed: Unconfirmed) -> None:
         self._target = target
         self._kind = target.kind
-        self._slots: list[Node | None] = []
-        self._known: tuple[Node, ...] = target.nodes
-        self._only: Node | None = target.nodes[0] if target.kind == "single" else None
-        self._is_known = self._only is not None
-        self._replicated: frozenset[Node] = frozenset()
-        self._suspects: set[Node] = set()
-        self._doubt_at = math.inf
-        self.unconfirmed = Unconfirmed()
+        self._picture = of_server(target.nodes[0]) if target.kind == "single" else None
+        self._doubt_at = math.inf if self._picture is not None else -math.inf
+        self._numbers = count(1)
+        self._published = 0
+        self._former: tuple[Node, float] | None = None
+        self._shunned: dict[Node, float] = {}
+        self._moves: dict[int, tuple[Node, Node]] = {}
+        self.unconfirmed = unconfirmed
 
     @property
     def only_node(self) -> Node | None:
         """The node that has all keys; ``None`` on a cluster, and while it is to be asked for."""
-        return self._only if self._is_known and time.monotonic() < self._doubt_at else None
+        picture = self._picture
+        return picture.only if picture is not None and time.monotonic() < self._doubt_at else None
 
     @property
     def is_cluster(self) -> bool:
@@ -66,131 +85,133 @@ class Topology:
 
     @property
     def is_known(self) -> bool:
-        """Whether the picture may be trusted."""
-        return self._is_known and time.monotonic() < self._doubt_at
+        """Whether the picture may be relied on."""
+        return time.monotonic() < self._doubt_at
 
-    def has_replica(self, node: Node) -> bool:
-        """Tell whether a node has a replica that may take over."""
-        return node in self._replicated
+    @property
+    def picture(self) -> Picture:
+        """The picture.
+
+        Raises:
+            StoreError: there is none yet.
+        """
+        if self._picture is None:
+            raise StoreError("it is not known yet which node has the keys", store="redis", operation="route")
+        return self._picture
 
     def node_of(self, slot: int) -> Node:
         """Return the node that has the keys of a slot.
 
         Raises:
-            StoreError: none has.
+            StoreError: none has, or it is not known yet.
         """
-        if self._only is not None:
-            return self._only
-        node = self._slots[slot] if self._slots else None
+        node = self.picture.node_of(slot)
         if node is None:
-            self._is_known = False
+            self._doubt_at = -math.inf
             raise StoreError(f"no node of the cluster has slot {slot}", store="redis", operation="route")
         return node
 
-    def primaries(self) -> list[Node]:
-        """Return all nodes that have keys."""
-        if self._only is not None:
-            return [self._only]
-        return sorted({node for node in self._slots if node is not None})
+    def former(self) -> Node | None:
+        """Return the master that others may still take for the present one."""
+        former = self._former
+        return former[0] if former is not None and time.monotonic() < former[1] else None
 
-    def moved(self, slot: int, node: Node) -> None:
-        """Take note of where a slot is now; whatever else has moved is asked for."""
+    def dismiss(self, former: Node) -> None:
+        """Take note that a former master does not answer any more."""
+        if self._former is not None and self._former[0] == former:
+            self._former = None
+
+    def moved(self, slot: int, old: Node, new: Node) -> None:
+        """Take note of a redirection; whatever else has moved is asked for."""
         if self._kind != "cluster":  # it was taken for a single server: `cluster=False`, or it has been made one since
-            self._kind, self._only = "cluster", None
-        if self._slots:
-            self._slots[slot] = node
-        self._is_known = False
+            self._kind = "cluster"
+        self._moves[slot] = (old, new)
+        self._doubt_at = -math.inf
 
     def suspect(self, node: Node) -> None:
         """Take note that a node did not do what it should."""
-        self._suspects.add(node)
+        self._shunned[node] = time.monotonic() + _SHUNNED
         if self._kind != "single":
-            self._is_known = False
+            self._doubt_at = -math.inf
 
-    async def learn(self, links: Links, until: float) -> None:
-        """Draw the picture anew; `trust` must follow.
+    async def learn(self, links: Links, until: float) -> Draft:
+        """Draw the picture anew. It is to be published when those who are new in it have been told what they must know.
 
         Raises:
             StoreError: nobody who was asked could tell.
         """
+        number, moves = next(self._numbers), dict(self._moves)
+        former = self._picture
         if self._kind is None:
             await self._learn_kind(links, until)
         if self._kind == "sentinel":
-            await self._ask_sentinels(links, until)
+            picture = await self._ask_sentinels(links, until)
         elif self._kind == "cluster":
-            await self._ask_cluster(links, until)
-        self._suspects.clear()
+            picture = (await self._ask_cluster(links, until)).corrected(moves)
+        else:
+            picture = of_server(self._target.nodes[0])
+        newcomers = set(picture.primaries()).difference(former.primaries()) if former is not None else ()
+        return Draft(number, picture, bool(newcomers))
 
-    def trust(self) -> None:
-        """Say that the picture may be relied on: whoever is new in it has been told what it may not have heard."""
-        believed = _BELIEVED.get(self._kind or "", math.inf)
-        self._doubt_at = time.monotonic() + (min(believed, _WHILE_UNCONFIRMED) if self.unconfirmed else believed)
-        self._is_known = True
+    def publish(self, draft: Draft) -> None:
+        """Have everybody go by a picture, unless a later one has been published already."""
+        if draft.number < self._published:
+            return
+        now, former = time.monotonic(), self._picture
+        if draft.is_succession and self._kind == "sentinel" and former is not None and former.only is not None:
+            self._former = (former.only, now + _FORMER)
+        self._published, self._picture = draft.number, draft.picture
+        self._moves = {}
+        self._shunned = {node: until for node, until in self._shunned.copy().items() if now < until}
+        self._doubt_at = now + _BELIEVED.get(self._kind or "", math.inf)
 
     async def _learn_kind(self, links: Links, until: float) -> None:
         node = self._target.nodes[0]
         (reply,) = (await _ask(links, [node], until, [_CLUSTER_INFO]))[node]
         if isinstance(reply, StoreError) and "refused to tell" not in str(reply):
             raise reply
-        if isinstance(reply, bytes) and b"cluster_enabled:1" in reply:
-            self._kind = "cluster"
-        else:
-            self._kind, self._only = "single", node
+        self._kind = "cluster" if isinstance(reply, bytes) and b"cluster_enabled:1" in reply else "single"
 
-    async def _ask_sentinels(self, links: Links, until: float) -> None:
+    async def _ask_sentinels(self, links: Links, until: float) -> Picture:
         service = self._target.service.encode()
-        where, replicas = pack(b"SENTINEL", b"get-master-addr-by-name", service), pack(b"SENTINEL", b"replicas", service)
-        problem: Any = None
-        for place, others in (await self._ask(links, self._target.nodes, until, where, replicas)).values():
-            if place is None or isinstance(place, StoreError):
-                problem = place or f"it knows no service {self._target.service!r}"
-                continue
-            host, port = place
-            master = Node(host.decode(), int(port))
-            if self._only not in (master, None):
-                links.forget(self._only)
-            self._only = master
-            heard = not isinstance(others, StoreError) and any(map(_is_well, others))
-            self._replicated = frozenset([master] if heard else [])
-            return
-        raise StoreError(f"no sentinel tells where the server is: {problem}", store="redis", operation="route")
+        questions = [pack(b"SENTINEL", word, service) for word in (b"get-master-addr-by-name", b"MASTER", b"replicas")]
+        answers = list((await self._ask(links, self._target.nodes, until, questions)).values())
+        picture = of_master(answers)
+        if picture is None:
+            problem = next((one[0] for one in answers if one[0] is not None), f"they know no service {self._target.service!r}")
+            raise StoreError(f"no sentinel tells where the server is: {problem}", store="redis", operation="route")
+        return picture
 
-    async def _ask_cluster(self, links: Links, until: float) -> None:
-        nodes = list(dict.fromkeys([*self._known, *self._target.nodes]))[:_ASKED_AT_ONCE]
-        maps: list[tuple[Any, Node]] = []
-        problem: Any = None
-        for node, (reply,) in (await self._ask(links, nodes, until, _CLUSTER_SLOTS)).items():
-            if not reply or isinstance(reply, StoreError):
-                problem = reply
-            else:
-                maps.append((reply, node))
-        if not maps and self._slots and not self._suspects:
-            return  # they are busy; what is known is corrected by redirections in any case
-        if not maps:
-            raise StoreError(f"no node of the cluster tells where its keys are: {problem}", store="redis", operation="route")
-        votes = Counter(_primaries(ranges) for ranges, _ in maps)  # a node that is cut off from the others goes by an old map
-        self._draw(*max(maps, key=lambda one: votes[_primaries(one[0])]))
+    async def _ask_cluster(self, links: Links, until: float) -> Picture:
+        known = self._picture if self._picture is not None and self._picture.only is None else None
+        nodes = list(dict.fromkeys([*(known.known if known is not None else ()), *self._target.nodes]))
+        answers = await self._ask(links, nodes[:_ASKED_AT_ONCE], until, [_CLUSTER_SLOTS])
+        maps = [(reply, node) for node, (reply,) in answers.items() if reply and not isinstance(reply, StoreError)]
+        if maps:
+            return of_cluster(maps)
+        if known is not None and not any(map(self._is_shunned, known.primaries())):
+            return known  # they are busy; what is known is corrected by redirections in any case
+        problem = next(iter(answers.values()), [None])[0]
+        raise StoreError(f"no node of the cluster tells where its keys are: {problem}", store="redis", operation="route")
 
-    async def _ask(self, links: Links, nodes: Sequence[Node], until: float, *questions: bytes) -> dict[Node, list[Any]]:
-        """Ask several nodes side by side; those that have just failed only if no other answers."""
-        well = [node for node in nodes if node not in self._suspects]
-        answers = await _ask(links, well, until, questions)
-        if all(isinstance(first, StoreError) for first, *_ in answers.values()):
-            answers.update(await _ask(links, [node for node in nodes if node not in well], until, questions))
+    async def _ask(
+        self, links: Links, nodes: Sequence[Node], until: float, questions: Sequence[bytes]
+    ) -> dict[Node, list[Any]]:
+        """Ask several nodes side by side; those that have failed a moment ago only if no other answers."""
+        shunned = list(filter(self._is_shunned, nodes))
+        soon = min(until, time.monotonic() + _PATIENCE * links.timeout)
+        answers: dict[Node, list[Any]] = {}
+        for some, within in (([node for node in nodes if node not in shunned], soon), (shunned, until)):
+            answers.update(await _ask(links, some, within, questions))
+            if any(not isinstance(first, StoreError) for first, *_ in answers.values()):
+                break
+        for node, (first, *_) in answers.items():
+            if isinstance(first, StoreError):
+                self._shunned[node] = time.monotonic() + _SHUNNED
         return answers
 
-    def _draw(self, ranges: list[Any], asked: Node) -> None:
-        slots: list[Node | None] = [None] * SLOTS
-        known: set[Node] = set()
-        replicated: set[Node] = set()
-        for first, last, *nodes in ranges:
-            homes = [Node(host.decode() if host else asked.host, port) for host, port, *_ in nodes]
-            slots[first : last + 1] = [homes[0]] * (last + 1 - first)
-            known.update(homes)
-            replicated.update(homes[:1] if homes[1:] else ())
-        self._slots = slots
-        self._replicated = frozenset(replicated)
-        self._known = tuple(sorted(known))
+    def _is_shunned(self, node: Node) -> bool:
+        return time.monotonic() < self._shunned.get(node, -math.inf)
 
 
 async def _ask(links: Links, nodes: Sequence[Node], until: float, questions: Sequence[bytes]) -> dict[Node, list[Any]]:
@@ -206,14 +227,3 @@ async def _ask(links: Links, nodes: Sequence[Node], until: float, questions: Seq
 
 def _refusal(node: Node, error: Exception) -> StoreError:
     return StoreError(f"{node} refused to tell: {error}", store="redis", operation="route")
-
-
-def _primaries(ranges: list[Any]) -> tuple[tuple[Any, ...], ...]:
-    """Return what makes two maps of a cluster the same."""
-    return tuple(sorted((first, last, primary[1], primary[0]) for first, last, primary, *_ in ranges))
-
-
-def _is_well(replica: list[bytes]) -> bool:
-    """Tell whether a sentinel's description of a replica says that it could take over."""
-    told = dict(zip(replica[::2], replica[1::2], strict=False))
-    return not any(sign in told.get(b"flags", b"") for sign in (b"down", b"disconnected"))
