@@ -119,6 +119,8 @@ class Core:
             operations.keep_counts()
         left, self.store = self.store, store
         self.memory = _memory_of(store)
+        for operations in self._living():
+            self._find_by_generation(operations)
         for side in self._sides():
             side.use(store)
         self.flights.clear()
@@ -170,7 +172,7 @@ class Core:
             self._claim(template, operations)
         with self._lock:
             self._operations.add(operations)
-            self._by_generation[shared_name(operations.generation)] = operations
+        self._find_by_generation(operations)
 
     def _claim(self, template: tuple[str, str], operations: Operations) -> None:
         """Give a template to a function; one that is defined anew takes it over, and the former one no longer caches."""
@@ -216,6 +218,10 @@ class Core:
     def _serializer_of(self, generation: str) -> Serializer | None:
         operations = self._by_generation.get(generation)
         return None if operations is None else operations.serializer()
+
+    def _find_by_generation(self, operations: Operations) -> None:
+        if isinstance(self.store, TwoSided):  # elsewhere nobody asks, and names need not be shortened
+            self._by_generation[shared_name(operations.generation)] = operations
 
     def _forget_gate(self, gate: Gate) -> None:
         with self._lock:

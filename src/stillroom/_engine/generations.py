@@ -7,8 +7,9 @@ know the first two by themselves, the others by these names.
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 
-__all__ = ["function_generation", "shared_name", "tag_generation"]
+__all__ = ["function_generation", "is_owner", "owner_digest", "owner_name", "shared_name", "tag_generation"]
 
 
 def function_generation(name: str, number: int = 1) -> str:
@@ -22,12 +23,38 @@ def function_generation(name: str, number: int = 1) -> str:
     return sys.intern("f:" + own)  # so that the plain hit path can compare by identity
 
 
+@lru_cache(8192)
 def shared_name(generation: str) -> str:
-    """Return the name of a generation as other processes know it."""
-    return generation.partition(_NUMBERED)[0] if generation.startswith("f:") else generation
+    """Return the name of a generation as other processes know it.
+
+    That of a function is sixteen hexadecimal digits, since entries under a name carry it. 64 bits are enough: nobody but the
+    authors of an application chooses the names of its functions, and besides, an entry counts only if the token is right.
+    """
+    if not generation.startswith("f:"):
+        return generation
+    from hashlib import blake2b  # only now: it loads OpenSSL, which nobody needs who has no shared store
+
+    name = generation.partition(_NUMBERED)[0]
+    return _OWNER + blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 _NUMBERED = "\0#"
+_OWNER = "o:"
+
+
+def is_owner(shared: str) -> bool:
+    """Tell whether a name as other processes know it is that of a function."""
+    return shared.startswith(_OWNER)
+
+
+def owner_digest(shared: str) -> bytes:
+    """Return the eight bytes that such a name consists of."""
+    return bytes.fromhex(shared[len(_OWNER) :])
+
+
+def owner_name(digest: bytes) -> str:
+    """Return the name that consists of eight bytes."""
+    return _OWNER + digest.hex()
 
 
 def tag_generation(tag: str) -> str:

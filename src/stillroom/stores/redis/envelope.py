@@ -12,8 +12,9 @@ cost                    2      how many seconds the load took
 checksum                4      CRC-32 of the key, the header and the value, so that what was damaged on its way is not served
 retry at                8      optional, see `Entry`
 plain until             8      optional: ``fresh until`` unless given
-tokens                  8 n    of everything, of the namespace, of the function that the keyspace belongs to, then of the names
-names                   m      of the other generations it carries: owner and tags
+tokens                  8 n    of everything, of the namespace, of the function, of the tags
+owner                   0, 9   of an entry under a name: a sign and eight bytes that stand for the function that made it
+tags                    m      the names of the others
 ======================  =====  ====================================================================================
 
 Times are the server's, so that clients whose clocks differ agree. What does not look like this is no entry.
@@ -27,7 +28,7 @@ from struct import Struct
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
-from ..._engine.generations import shared_name
+from ..._engine.generations import is_owner, owner_digest, owner_name, shared_name
 from ...entry import Entry
 from ...protocols import Keyspace
 
@@ -53,7 +54,8 @@ _DOUBLE: Final = Struct("<d")
 STAMP_AT: Final = 5
 """Where the stamp begins; ``swap.lua`` and ``fill.lua`` know it too."""
 
-_SEPARATOR: Final = b"\xff"  # stands in no UTF-8
+_SEPARATOR: Final = b"\xff"  # stands in no UTF-8; at the beginning, it announces an owner
+_OWNER_SIZE: Final = 9
 _RANDOM_BITS: Final = 13
 _HIGHEST_COST: Final = 65_000.0
 _HIGHEST_GRACE: Final = 3.4e38
@@ -199,7 +201,11 @@ def packed_names(space: Keyspace, names: tuple[str, ...]) -> bytes:
     """
     if space.function is not None and names[:1] == (space.function,):
         names = names[1:]
-    packed = _SEPARATOR.join([shared_name(name).encode("utf-8", "surrogatepass") for name in names])
+    shared = list(map(shared_name, names))
+    owner = b""
+    if shared and is_owner(shared[0]):
+        owner = _SEPARATOR + owner_digest(shared.pop(0))
+    packed = owner + _SEPARATOR.join([name.encode("utf-8", "surrogatepass") for name in shared])
     if len(packed) > 60_000 or len(names) > 250:
         raise ValueError("an entry cannot carry so many tags")
     return packed
@@ -211,7 +217,10 @@ def names_of(space: Keyspace, packed: bytes) -> tuple[str, ...]:
     Raises:
         ValueError: they are damaged.
     """
-    implied = () if space.function is None else (shared_name(space.function),)
+    implied: tuple[str, ...] = () if space.function is None else (shared_name(space.function),)
+    if packed[:1] == _SEPARATOR:
+        implied += (owner_name(packed[1:_OWNER_SIZE]),)
+        packed = packed[_OWNER_SIZE:]
     if not packed:
         return implied
     return implied + tuple([part.decode("utf-8", "surrogatepass") for part in packed.split(_SEPARATOR)])

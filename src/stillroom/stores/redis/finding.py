@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from ..._engine.generations import shared_name
+from ..._engine.generations import is_owner, shared_name
 from ...entry import MISSING
 from ...protocols import Keyspace, Lookup, Reading
 from .envelope import CHECKSUM_AT, FIXED, Damaged, Header, checksum, names_of, packed_names, signed_part, unpack
@@ -54,7 +54,7 @@ class Found(NamedTuple):
     def owner(self) -> str | None:
         """The function that made it, by its generation; ``None`` if a verb did."""
         first = self.generations[:1]
-        return first[0] if first and first[0].startswith("f:") else None
+        return first[0] if first and is_owner(first[0]) else None
 
 
 class Finder:

@@ -5,7 +5,7 @@
 ``<prefix>:{<namespace>@f(1)}``  the entry of a call of a function that is keyed by its arguments
 ``<prefix>!{...}``               the leases on the key with the same hash tag
 ``<prefix>#{...}``               how often its entry has been read, for policies that count
-``<prefix>:f:``, ``:t:``         the generation of a function, of a tag
+``<prefix>:o:``, ``:t:``         the generation of a function, of a tag
 ``<prefix>:n:``, ``:all``        the generation of a namespace, of everything
 ``<prefix>%{...}``               a lock; the same with a ``#`` behind, the number of its last holder
 ==============================  =========================================================================
