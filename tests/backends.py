@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 KINDS: Final = ("memory", "redis", "cluster", "redis+near", "cluster+near")
 USUAL: Final = KINDS[:2]
-FOLDERS: Final = ("tests/engine", "tests/surface", "tests/concurrency")
+FOLDERS: Final = ("tests/engine", "tests/surface", "tests/concurrency", "tests/guards")
 SERVERS: Final = {"redis": "redis_server", "cluster": "redis_cluster"}
 LONG: Final = 5.0
 """Seconds that an operation on a server may take: a busy machine must not look like an outage."""

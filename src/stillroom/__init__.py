@@ -7,7 +7,16 @@ def exchange_rate(base: str, quote: str) -> Decimal: ...
 """
 
 from .cache import Cache, cache
-from .errors import ConfigurationError, LockTimeout, StillroomError, StoreError, UncacheableArgument, UncacheableValue
+from .errors import (
+    ConfigurationError,
+    LockTimeout,
+    RateLimited,
+    Refused,
+    StillroomError,
+    StoreError,
+    UncacheableArgument,
+    UncacheableValue,
+)
 from .keys import register_key_type
 from .serializers import register_type
 
@@ -15,6 +24,8 @@ __all__ = [
     "Cache",
     "ConfigurationError",
     "LockTimeout",
+    "RateLimited",
+    "Refused",
     "StillroomError",
     "StoreError",
     "UncacheableArgument",
@@ -28,6 +39,8 @@ for _public in (
     Cache,
     ConfigurationError,
     LockTimeout,
+    RateLimited,
+    Refused,
     StillroomError,
     StoreError,
     UncacheableArgument,

@@ -20,6 +20,7 @@ from .guards.lock import Lock
 from .names import Names
 from .observe.stats import Stats
 from .policy import LoadLock, Policy, RefreshAhead, StoreIf, Ttl, flag
+from .protecting import Protecting
 from .protocols import Clock, Listener, Store
 from .settings import text, texts
 from .urls import FAR_SETTINGS, open_store
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Cache", "cache"]
 
 
-class Cache(Verbs):
+class Cache(Verbs, Protecting):
     """A cache for the results of functions, and for values stored by name.
 
     Calling it makes a decorator. What it decorates before `configure` follows it.

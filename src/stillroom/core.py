@@ -17,6 +17,7 @@ from ._runtime.forks import ForkSafeLock, imported_late
 from ._runtime.runtime import drive
 from .errors import ConfigurationError
 from .guards.lock import Locks, LockTable
+from .guards.tally import TallyTable
 from .labels import Labels
 from .observe.hub import Hub
 from .observe.outcome import Outcome
@@ -47,6 +48,7 @@ class Core:
         blocking: how blocking callers reach the store.
         hub: where events go.
         locks: the locks that are held in this process.
+        tallies: what guards count in this process.
         labels: which functions go by which name.
         ledger: counts what is asked for by name, not through a function.
         clock: tells the time, for the store's entries too.
@@ -61,6 +63,7 @@ class Core:
         self.flights = Flights()
         self.ledger = Ledger()
         self.locks: Locks = LockTable(clock)
+        self.tallies = TallyTable(clock)
         self._lock = ForkSafeLock()
         self._switched_off = 0 if enabled else 1
         self._names: weakref.WeakValueDictionary[str, Keyspace] = weakref.WeakValueDictionary()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import update_wrapper
-from types import MethodType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from . import generators
@@ -12,11 +11,12 @@ from ._engine.generations import function_generation
 from .compile import binder, compiled
 from .errors import ConfigurationError
 from .function import Operations
+from .guarding import LAYERS, layers, unguarded
 from .keying import ByArguments, ByRule, ByTemplate, Keying, rule
 from .keys import Template
 from .kinds import Kind
 from .labels import Label
-from .methods import BoundFunction, descriptor
+from .methods import BoundFunction, GuardedMethod, descriptor, stands_in_class
 from .parameters import Parameters
 from .settings import text
 
@@ -54,6 +54,9 @@ class Identity(NamedTuple):
 
 def decorate(core: Core, target: Any, identity: Identity, form: Form, policy_for: Callable[[inspect.Signature], Policy]) -> Any:
     """Return the cached form of a function, method, class method or static method."""
+    if isinstance(target, GuardedMethod):
+        made = _cached(core, target.function, identity, form, policy_for)
+        return made.descriptor(of_class=target.is_of_class)
     if isinstance(target, staticmethod):
         return staticmethod(_cached(core, cast("staticmethod[..., Any]", target).__func__, identity, form, policy_for).caller)
     if isinstance(target, classmethod):
@@ -63,7 +66,7 @@ def decorate(core: Core, target: Any, identity: Identity, form: Form, policy_for
     if not callable(target):
         raise ConfigurationError(f"only something callable can be cached, not {target!r}", setting="function", given=target)
     made = _cached(core, target, identity, form, policy_for)
-    return made.descriptor(of_class=False) if _stands_in_class(target) else made.caller
+    return made.descriptor(of_class=False) if stands_in_class(target) else made.caller
 
 
 class _Cached:
@@ -95,7 +98,7 @@ def _cached(
 ) -> _Cached:
     parameters = Parameters.of(function)
     name = _name(function, identity)
-    label = core.labels.claim(name, function) if identity.name is None else Label()
+    label = core.labels.claim(name, unguarded(function)) if identity.name is None else Label()
     keying, template = _keying(core, parameters, name, identity, label)
     operations = Operations(
         core,
@@ -143,6 +146,7 @@ def _dressed(function: Callable[..., Any], operations: Operations, caller: Calla
     update_wrapper(caller, function)
     for helper in HELPERS:
         setattr(caller, helper, getattr(operations, helper))
+    setattr(caller, LAYERS, ("cache", *layers(function)))
     return caller
 
 
@@ -175,13 +179,6 @@ def _name(function: Callable[..., Any], identity: Identity) -> str:
             raise ConfigurationError(f"{function!r} has no name of its own; give it one with name=", setting="name")
         name = f"{function.__module__}.{qualified}"
     return name if identity.version is None else f"{name}@{identity.version}"
-
-
-def _stands_in_class(function: Callable[..., Any]) -> bool:
-    if isinstance(function, MethodType):
-        return False  # bound already
-    around = str(getattr(function, "__qualname__", "")).split(".")[:-1]
-    return bool(around) and around[-1].isidentifier()
 
 
 def ttl_rule(given: Callable[..., Any], signature: inspect.Signature) -> Callable[..., Any]:

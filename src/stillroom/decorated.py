@@ -148,6 +148,19 @@ class _Awaited(_Cached[P, Call_co], Protocol[P, Call_co, Value, Given_contra]):
         ...
 
 
+class AnyCached(Protocol):
+    """Whatever has been cached, for decorators that leave its type as it is."""
+
+    @property
+    def stats(self) -> FunctionStats:
+        """The counts of this function."""
+        ...
+
+    def invalidate_all(self) -> Any:
+        """Forget all results of this function."""
+        ...
+
+
 class _Method(Protocol[Owner_contra, Rest]):
     """Whatever takes an object first."""
 

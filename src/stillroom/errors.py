@@ -7,6 +7,8 @@
     ├── UncacheableArgument (TypeError)    an argument that cannot be part of a key
     ├── UncacheableValue (TypeError)       a value that would not come back from a shared store as it is
     ├── LockTimeout (TimeoutError)         a lock was not free within the time given
+    ├── Refused                            a guard did not let a call through
+    │   └── RateLimited                    there were too many calls
     └── StoreError                         a store failed; the cause is chained
 
 Errors of the functions that users decorate are never wrapped: they arrive as they were raised.
@@ -17,6 +19,8 @@ from __future__ import annotations
 __all__ = [
     "ConfigurationError",
     "LockTimeout",
+    "RateLimited",
+    "Refused",
     "StillroomError",
     "StoreError",
     "UncacheableArgument",
@@ -86,6 +90,32 @@ class LockTimeout(StillroomError, TimeoutError):
         super().__init__(message)
         self.name = name
         self.waited = waited
+
+
+class Refused(StillroomError):
+    """A guard did not let a call through, so the function was not called.
+
+    Attributes:
+        retry_after: after how many seconds it may be worth another try.
+    """
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class RateLimited(Refused):
+    """There were too many calls of late.
+
+    Attributes:
+        limit: how many are let through in a period.
+        remaining: how many more would be let through now: none.
+    """
+
+    def __init__(self, message: str, *, retry_after: float, limit: int, remaining: int) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.limit = limit
+        self.remaining = remaining
 
 
 class StoreError(StillroomError):

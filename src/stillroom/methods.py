@@ -1,4 +1,4 @@
-"""Cached functions in the body of a class: what ``obj.method`` and ``Class.method`` give.
+"""Cached and guarded functions in the body of a class: what ``obj.method`` and ``Class.method`` give.
 
 A plain function in a class becomes a bound method by itself, but its attributes do not learn of the object:
 ``obj.method.invalidate(1)`` could not know its ``obj``. So a function that is decorated in a class body is wrapped in a
@@ -11,14 +11,15 @@ import inspect
 from collections.abc import Callable, Iterable
 from functools import update_wrapper
 from types import MethodType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .entry import MISSING
+from .guards.guard import Handle
 
 if TYPE_CHECKING:
     from .function import Operations
 
-__all__ = ["BoundFunction", "CachedMethod", "descriptor"]
+__all__ = ["BoundFunction", "BoundGuarded", "CachedMethod", "GuardedMethod", "descriptor", "stands_in_class"]
 
 
 class BoundFunction:
@@ -34,7 +35,8 @@ class BoundFunction:
         self.__self__ = owner if obj is MISSING else obj
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.__func__, name)
+        found = getattr(self.__func__, name)
+        return found.of(self.__self__) if isinstance(found, Handle) else found
 
     def __repr__(self) -> str:
         return f"<bound cached method {self.__func__.__qualname__} of {self.__self__!r}>"
@@ -90,22 +92,25 @@ class CachedMethod:
 
     Args:
         function: the caller, as it works outside of classes, helpers and all.
+
+    Attributes:
+        function: the same.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
         update_wrapper(self, function)
-        self._function = function
+        self.function = function
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        return self._function(*args, **kwargs)
+        return self.function(*args, **kwargs)
 
     def __repr__(self) -> str:
-        return f"<cached method {self._function.__qualname__}>"
+        return f"<cached method {self.function.__qualname__}>"
 
     def __getattr__(self, name: str) -> Any:
-        if name == "_function":  # not there yet, as in a copy that is being made
+        if name == "function":  # not there yet, as in a copy that is being made
             raise AttributeError(name)
-        return getattr(self._function, name)
+        return getattr(self.function, name)
 
 
 def descriptor(function: Callable[..., Any], bound: type[BoundFunction], *, of_class: bool) -> CachedMethod:
@@ -127,3 +132,68 @@ def descriptor(function: Callable[..., Any], bound: type[BoundFunction], *, of_c
 
     made: type[CachedMethod] = type("CachedMethod", (CachedMethod,), {"__get__": bind_class if of_class else bind})
     return made(function)
+
+
+class GuardedMethod:
+    """A guarded function in the body of a class.
+
+    Args:
+        function: the caller, as it works outside of classes.
+        inner: what was guarded, such as a cached method, whose helpers stay within reach.
+
+    Attributes:
+        function: the same.
+        is_of_class: binding is to the class, as for ``classmethod``.
+    """
+
+    def __init__(self, function: Callable[..., Any], inner: Any) -> None:
+        update_wrapper(self, function)
+        self.function = function
+        self.is_of_class = isinstance(inner, classmethod)
+        self._inner = inner
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+    def __get__(self, obj: Any, owner: type[Any] | None = None) -> Any:
+        if self.is_of_class:
+            return BoundGuarded(self.function, owner if owner is not None else cast("Any", type(obj)), self._inner)
+        return self.function if obj is None else BoundGuarded(self.function, obj, self._inner)
+
+
+class BoundGuarded:
+    """A guarded method of one object, or a guarded class method of one class."""
+
+    def __init__(self, function: Callable[..., Any], owner: Any, inner: Any) -> None:
+        self.__func__ = function
+        self.__self__ = owner
+        self.__doc__ = function.__doc__
+        self._inner = inner
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self.__func__(self.__self__, *args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<bound guarded method {self.__func__.__qualname__} of {self.__self__!r}>"
+
+    def __getattr__(self, name: str) -> Any:
+        found = vars(self.__func__).get(name)
+        if isinstance(found, Handle):
+            return found.of(self.__self__)
+        return getattr(self._inner.__get__(self.__self__, type(self.__self__)), name)
+
+    @property
+    def __wrapped__(self) -> Any:
+        return MethodType(self.__func__.__wrapped__, self.__self__)  # type: ignore[attr-defined]
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return inspect.signature(MethodType(self.__func__, self.__self__))
+
+
+def stands_in_class(function: Callable[..., Any]) -> bool:
+    """Tell whether a function is being defined in the body of a class."""
+    if isinstance(function, MethodType):
+        return False  # bound already
+    around = str(getattr(function, "__qualname__", "")).split(".")[:-1]
+    return bool(around) and around[-1].isidentifier()

@@ -70,11 +70,16 @@ class Parameters:
     @property
     def bound(self) -> str:
         """The arguments in the three forms of `stillroom.compile.Bound`, as source: values, args and kwargs."""
+        return f"{_tuple(self.names)}, {self.passed}"
+
+    @property
+    def passed(self) -> str:
+        """The arguments as they are passed on, as source: args and kwargs."""
         further = ["*" + name for name in self._of_kinds(Parameter.VAR_POSITIONAL)]
         named = [f"{name!r}: {name}" for name in self._of_kinds(Parameter.KEYWORD_ONLY)]
         named += ["**" + name for name in self._of_kinds(Parameter.VAR_KEYWORD)]
         args = [*self._of_kinds(*_POSITIONAL), *further]
-        return f"{_tuple(self.names)}, {_tuple(args)}, {{{', '.join(named)}}}"
+        return f"{_tuple(args)}, {{{', '.join(named)}}}"
 
     @property
     def unbinding(self) -> str | None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .entry import Entry, Generations, Missing
     from .errors import StoreError
     from .guards.lock import Locks
+    from .guards.tally import Tallies
     from .observe.events import Event
     from .stores.memory import MemoryStore
     from .stores.outage import Health
@@ -267,6 +268,10 @@ class TwoSided(Protocol):
 
     def locks(self, blocking: bool, local: Locks) -> Locks:
         """Return where callers of one colour take locks; ``local`` is what stands in while the store is out of reach."""
+        ...
+
+    def tallies(self, blocking: bool) -> Tallies:
+        """Return where guards of one colour keep count, with all processes on the store."""
         ...
 
     def watch(self, watcher: Watcher) -> None:

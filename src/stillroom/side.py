@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ._runtime.runtime import Runtime
     from .core import Core
     from .guards.lock import Locks
+    from .guards.tally import Tallies
 
 __all__ = ["Side"]
 
@@ -28,12 +29,14 @@ class Side:
         store: where entries live, as this colour asks for them.
         engine: answers its calls.
         locks: where locks are taken.
+        tallies: where guards keep count.
         glancing: the store, if it can answer a hit in fewer steps; ``None`` otherwise.
     """
 
     store: Store
     engine: Engine
     locks: Locks
+    tallies: Tallies
     glancing: Glancing | None
 
     def __init__(self, core: Core, runtime: Runtime) -> None:
@@ -44,9 +47,10 @@ class Side:
     def use(self, store: Store | TwoSided) -> None:
         """Ask another store from now on."""
         core = self._core
-        raises, self.locks = False, core.locks
+        raises, self.locks, self.tallies = False, core.locks, core.tallies
         if isinstance(store, TwoSided):
             self.locks = store.locks(self.runtime.blocking, core.locks)
+            self.tallies = store.tallies(self.runtime.blocking)
             raises, store = store.raises, store.blocking if self.runtime.blocking else store.tasks
         self.store = store
         self.glancing = store if isinstance(store, Glancing) else None

@@ -11,6 +11,8 @@ import pytest
 from stillroom import Cache, ConfigurationError, LockTimeout, StillroomError
 from stillroom.testing import FakeClock
 
+pytestmark = pytest.mark.memory_only("time is moved by hand")
+
 
 @pytest.fixture
 def cache(clock: FakeClock) -> Cache:

@@ -456,3 +456,47 @@ async def verbs_of_asyncio() -> None:
     assert_type(await cache.adelete("a"), bool)
     assert_type([name async for name in cache.ascan("*")], list[str])
     await cache.aset("a", 1)
+
+
+# Guards
+
+
+def a_limited_function() -> None:
+    @Cache().rate_limit(limit=10, period="1m", key="{base}")
+    def rate(base: str, /, amount: int = 1) -> float:
+        return len(base) / amount
+
+    assert_type(rate("usd"), float)
+    assert_type(rate.limiter.limit, int)
+    assert_type(rate.limiter.peek("usd").remaining, int)
+
+
+async def a_limited_coroutine_function() -> None:
+    @Cache().rate_limit(limit=10, period="1m")
+    async def rate(base: str) -> float:
+        return len(base) / 2
+
+    assert_type(await rate("usd"), float)
+    assert_type((await rate.limiter.peek("usd")).retry_after, float)
+
+
+def a_limited_method() -> None:
+    class Shop:
+        @Cache().rate_limit(limit=10, period="1m")
+        def price(self, item: str) -> int:
+            return len(item)
+
+    assert_type(Shop().price("tea"), int)
+    assert_type(Shop().price.limiter.peek("tea").is_open, bool)
+
+
+def a_limited_cached_function() -> None:
+    cache = Cache()
+
+    @cache.rate_limit(limit=10, period="1m")
+    @cache(ttl="10m")
+    def rate(base: str) -> float:
+        return len(base) / 2
+
+    assert_type(rate("usd"), float)
+    assert_type(rate.invalidate("usd"), bool)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from .events import (
     CallAnswered,
+    CallRefused,
     EntryEvicted,
     EntryUnreadable,
     Invalidated,
@@ -22,6 +23,7 @@ from .events import (
 )
 
 if TYPE_CHECKING:
+    from ..errors import Refused
     from ..protocols import Key, Store, TwoSided
     from .hub import Hub
     from .outcome import Outcome
@@ -37,6 +39,10 @@ class Announcer:
 
     def call_answered(self, key: str, function: str, outcome: Outcome, store: str, ttl: float | None) -> None:
         self._hub.answered(CallAnswered(key, function, outcome, store, ttl))
+
+    def call_refused(self, guard: str, key: str, function: str, error: Refused) -> None:
+        if self._hub.wants(CallRefused):
+            self._hub.emit(CallRefused(guard, key, function, error))
 
     def load_finished(self, key: Key, function: str, seconds: float, stored: bool) -> None:
         if self._hub.wants(LoadFinished):

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..errors import Refused
 from .outcome import Outcome
 
 __all__ = [
     "CallAnswered",
+    "CallRefused",
     "EntryEvicted",
     "EntryUnreadable",
     "Event",
@@ -49,6 +51,23 @@ class CallAnswered(Event):
     outcome: Outcome
     store: str
     ttl: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallRefused(Event):
+    """A guard did not let a call through.
+
+    Attributes:
+        guard: what kind of guard, by the name of its decorator.
+        key: what the calls are counted under; empty if all calls of the function are counted together.
+        function: the name of the function.
+        error: what the caller was raised.
+    """
+
+    guard: str
+    key: str
+    function: str
+    error: Refused
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@
 ``<prefix>:o:``, ``:t:``         the generation of a function, of a tag
 ``<prefix>:n:``, ``:all``        the generation of a namespace, of everything
 ``<prefix>%{...}``               a lock; the same with a ``#`` behind, the number of its last holder
+``<prefix>+{...}``               what a guard counts; the same with a ``!`` behind, until when it refuses everything
 ==============================  =========================================================================
 
 An entry and its lease share a hash tag made of that key alone: scripts reach both, and the keys of one function spread over a
@@ -122,6 +123,10 @@ class Layout:
     def lock(self, name: str) -> bytes:
         """Return the key of a lock."""
         return f"{self.prefix}%{{{_unbraced(shorten(name))}}}".encode("utf-8", "surrogatepass")
+
+    def tally(self, name: str) -> RedisKey:
+        """Return the key of what a guard counts."""
+        return RedisKey(f"{self.prefix}+{{{_unbraced(shorten(name))}}}".encode("utf-8", "surrogatepass"))
 
     def generation(self, name: str) -> RedisKey:
         """Return the key of the generation of a function or a tag."""

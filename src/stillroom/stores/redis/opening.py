@@ -34,6 +34,7 @@ from .locks import RedisLocks
 from .renewal import Renewal
 from .shared import Shared
 from .store import RedisStore
+from .tallies import RedisTallies
 from .threads import ThreadLinks
 from .times import ServerTimes
 from .tokens import Lives
@@ -161,6 +162,10 @@ class RedisStores:
             local: what stands in during an outage.
         """
         return RedisLocks(self._wire if blocking else self._loop_wire, self._shared.layout, self.outage, self._clock, local)
+
+    def tallies(self, blocking: bool) -> RedisTallies:
+        """Return where guards of one colour keep count."""
+        return RedisTallies(self._wire if blocking else self._loop_wire, self._shared.layout, self.outage)
 
     def _side(self, far: Any) -> Store:
         guarded = GlancingGuarded(far, self.outage)

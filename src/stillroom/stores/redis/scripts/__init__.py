@@ -6,7 +6,7 @@ from hashlib import sha1
 from pathlib import Path
 from typing import Final
 
-__all__ = ["DROP", "FILL", "FREE_LOCK", "LEASE", "OUTLIVE", "PROLONG", "SWAP", "TAKE_LOCK", "USE", "Script"]
+__all__ = ["BY_NAME", "DROP", "FILL", "FREE_LOCK", "LEASE", "OUTLIVE", "PROLONG", "SWAP", "TAKE_LOCK", "USE", "Script"]
 
 
 class Script:
@@ -33,3 +33,6 @@ PROLONG: Final = Script("prolong")
 SWAP: Final = Script("swap")
 TAKE_LOCK: Final = Script("take_lock")
 USE: Final = Script("use")
+
+BY_NAME: Final = {name: Script(name) for name in ("bucket", "forget", "window")}
+"""The steps of tallies, by what guards call them; see `stillroom.guards.tally`."""

@@ -1,0 +1,122 @@
+"""Tallies: the small states that guards keep, such as when a function was called of late.
+
+A tally changes in steps. In memory, a step runs under the lock of the table. On a server it is a script of the same name, so
+that all processes share the tally and one round trip does; the server's clock tells the time there. Whatever a step decides it
+leaves to pure functions, which the script mirrors, and tests hold the two against each other.
+
+Tallies live apart from cached values: nothing that is stored can crowd them out.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+from .._runtime.forks import on_fork
+
+if TYPE_CHECKING:
+    from ..protocols import Clock
+
+__all__ = ["Change", "Step", "Tallies", "TallyTable"]
+
+ROOM: Final = 100_000
+"""So many tallies are kept in memory at most; then the one that was longest without a change is forgotten."""
+
+
+class Change(NamedTuple):
+    """What a step makes of a tally.
+
+    Attributes:
+        state: the tally from now on; ``None`` if there is nothing to remember.
+        ends_at: from when on it is of no more use, on the clock.
+        reply: what the guard wants to know.
+    """
+
+    state: Any
+    ends_at: float
+    reply: Any
+
+
+class Step(Protocol):
+    """A change of a tally, made in one go.
+
+    Attributes:
+        script: what a server knows it by.
+        arguments: what the script is told besides the tally's name.
+    """
+
+    @property
+    def script(self) -> str: ...
+    @property
+    def arguments(self) -> tuple[bytes | int, ...]: ...
+
+    def apply(self, state: Any, now: float) -> Change:
+        """Return what becomes of a tally. The state is the step's own to change; ``None`` if there was none."""
+        ...
+
+    def read(self, reply: Any) -> Any:
+        """Return what the guard wants to know, from what the script has replied."""
+        ...
+
+
+class Tallies(Protocol):
+    """Where tallies are kept."""
+
+    async def step(self, name: str, step: Step) -> Any:
+        """Change a tally, and return what the guard wants to know.
+
+        Raises:
+            StoreError: the store is out of reach; nobody knows whether the tally has changed.
+        """
+        ...
+
+
+class TallyTable:
+    """The tallies that are kept in this process.
+
+    Args:
+        clock: tells the time.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._now = clock.now
+        self._lock = threading.RLock()
+        self._kept: dict[str, tuple[Any, float]] = {}  # in the order of their last changes
+        on_fork(self)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    async def step(self, name: str, step: Step) -> Any:
+        """Change a tally; see `Tallies.step`."""
+        kept = self._kept
+        with self._lock:
+            now = self._now()
+            state, ends_at = kept.pop(name, (None, now))
+            state, ends_at, reply = step.apply(state if now < ends_at else None, now)
+            if state is not None:
+                if len(kept) >= ROOM:
+                    del kept[next(iter(kept))]
+                kept[name] = (state, ends_at)
+            self._sweep(now)
+        return reply
+
+    def _sweep(self, now: float) -> None:
+        """Forget what is over among those that have not changed for longest: two for each that comes, so that none stays."""
+        for _ in range(2):
+            oldest = next(iter(self._kept), None)
+            if oldest is None or now < self._kept[oldest][1]:
+                return
+            del self._kept[oldest]
+
+    def before_fork(self) -> None:
+        """Take the lock, so that the child's copy is whole."""
+        self._lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        """Give the lock back."""
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Give the lock back; the child counts on from where the parent was."""
+        self._lock.release()
