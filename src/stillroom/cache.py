@@ -16,7 +16,6 @@ from .durations import Duration
 from .entry import MISSING, Missing
 from .errors import ConfigurationError
 from .form import Compression, Form, Secret, SerializerSetting
-from .guards.lock import Lock
 from .names import Names
 from .observe.stats import Stats
 from .policy import LoadLock, Policy, RefreshAhead, StoreIf, Ttl, flag
@@ -273,31 +272,6 @@ class Cache(Verbs, Protecting):
         that is out of date comes back afterwards.
         """
         return self._core.switched_off()
-
-    def lock(self, name: str, ttl: Duration = "10s", *, wait: Duration | None = None) -> Lock:
-        """Return a lock to hold for the length of a block, with ``with`` or ``async with``.
-
-        Args:
-            name: which lock; locks and values of one name have nothing to do with each other.
-            ttl: after how long the lock ends by itself, whatever became of its holder.
-            wait: how long to wait for it before `LockTimeout` is raised; ``None`` for as long as it takes.
-
-        Raises:
-            ConfigurationError: one of them makes no sense.
-
-        Example:
-            >>> with cache.lock("nightly-report", ttl="5m"):
-            ...     write_report()
-        """
-        core = self._core
-        return Lock(
-            name,
-            ttl,
-            wait,
-            core.clock,
-            lambda: (core.blocking.locks, core.blocking.runtime),
-            lambda: (core.tasks.locks, core.tasks.runtime),
-        )
 
     def health(self) -> Health:
         """Return how the store is doing: within reach or not, since when, and what it has still to be told of.

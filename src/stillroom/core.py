@@ -16,7 +16,8 @@ from ._runtime.flights import Flights
 from ._runtime.forks import ForkSafeLock, imported_late
 from ._runtime.runtime import drive
 from .errors import ConfigurationError
-from .guards.lock import Locks, LockTable
+from .guards.lock import Locks
+from .guards.lock_table import LockTable
 from .guards.tally import TallyTable
 from .labels import Labels
 from .observe.hub import Hub

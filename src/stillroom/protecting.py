@@ -1,20 +1,24 @@
-"""The guards of a cache: decorators that limit calls and store no result. `stillroom.Cache` has these methods."""
+"""The guards of a cache: decorators that limit calls and store no result, and locks. `stillroom.Cache` has these methods."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from .durations import Duration, seconds
 from .errors import ConfigurationError
-from .guarding import Plan, guarded
+from .guarding import Making, Plan, guarded
 from .guards.guard import Counting, Guard, Handle, OnError, Reach
+from .guards.lock import Lock, LockSettings
 
 if TYPE_CHECKING:
     from .core import Core
     from .guarded import LimitedDecorator
 
 __all__ = ["Protecting"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+"""A function whose type a guard leaves as it is."""
 
 
 class Protecting:
@@ -76,6 +80,61 @@ class Protecting:
 
         plan = Plan("rate_limit", "limiter", name, key, make)
         return cast("LimitedDecorator", self._guarding(plan))
+
+    def locked(
+        self,
+        *,
+        ttl: Duration = "10s",
+        wait: Duration | None = None,
+        limit: int = 1,
+        key: str | Callable[..., str] | None = None,
+        name: str | None = None,
+    ) -> Callable[[F], F]:
+        """Return a decorator that lets one caller at a time through, or so many; the others wait.
+
+        On Redis that holds for all processes together.
+
+        Args:
+            ttl: for how long others have to wait for a caller whose process was killed.
+            wait: how long to wait before `LockTimeout` is raised; ``None`` for as long as it takes.
+            limit: how many callers may be through at a time.
+            key: a template over the arguments, ``"{user_id}"``, or a callable of them: callers with the same key wait for each
+                other. All do if ``None``.
+            name: what the function is called where locks are held; its module and qualified name if ``None``.
+
+        Raises:
+            ConfigurationError: a setting makes no sense.
+
+        Example:
+            >>> @cache.locked(key="{account_id}", wait="5s")
+            ... def settle(account_id: int) -> None: ...
+        """
+        from .guards.locked import Locked
+
+        core, settings = self._core, LockSettings(ttl, wait, limit)
+        make: Making = lambda called, _: (Locked(f"{core.namespace}:{called}", settings, core.clock), None)  # noqa: E731
+        return self._guarding(Plan("locked", None, name, key, make))
+
+    def lock(self, name: str, ttl: Duration = "10s", *, wait: Duration | None = None, limit: int = 1) -> Lock:
+        """Return a lock to hold for the length of a block, with ``with`` or ``async with``.
+
+        It is renewed for as long as it is held.
+
+        Args:
+            name: which lock; locks and values of one name have nothing to do with each other.
+            ttl: for how long it outlives a holder whose process was killed.
+            wait: how long to wait for it before `LockTimeout` is raised; ``None`` for as long as it takes.
+            limit: how many may hold it at a time; with more than one, it is a semaphore.
+
+        Raises:
+            ConfigurationError: one of them makes no sense.
+
+        Example:
+            >>> with cache.lock("nightly-report", wait="5m"):
+            ...     write_report()
+        """
+        core = self._core
+        return Lock(name, LockSettings(ttl, wait, limit), core.clock, lambda: core.blocking, lambda: core.tasks)
 
     def _guarding(self, plan: Plan) -> Callable[[Any], Any]:
         return lambda function: guarded(self._core, function, plan)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from typing import Any
 
 import pytest
 
 from stillroom import Cache, ConfigurationError, LockTimeout, StillroomError
+from stillroom._runtime.runtime import drive
+from stillroom.guards.lock import Claim
 from stillroom.testing import FakeClock
 
 pytestmark = pytest.mark.memory_only("time is moved by hand")
@@ -22,6 +25,14 @@ def cache(clock: FakeClock) -> Cache:
 def _table_size(cache: Cache) -> int:
     locks: Any = cache._core.locks
     return len(locks)
+
+
+def is_free(cache: Cache) -> bool:
+    """Tell whether a lock could be taken at once."""
+    claim = Claim("report", 1.0, 1)
+    taken = drive(cache._core.locks.take(claim))
+    drive(cache._core.locks.let_go(claim))
+    return taken is not None
 
 
 def test_one_thread_at_a_time_holds_a_lock() -> None:
@@ -102,17 +113,50 @@ def test_a_lock_that_is_not_free_in_time_is_refused(cache: Cache, clock: FakeClo
     assert [(one.name, one.waited) for one in refused] == [("report", 5.0)]
 
 
-def test_a_lock_ends_by_its_ttl_and_its_former_holder_takes_nothing(cache: Cache, clock: FakeClock) -> None:
-    """Rule 21: only the owner releases, and losing a lock never raises."""
-    with cache.lock("report", ttl="10s") as former:
-        clock.advance("10s")
-        assert not former.held
-        latter = cache.lock("report", ttl="10s").__enter__()
-    assert latter.held
-    assert _table_size(cache) == 1
-    latter.__exit__(None, None, None)
-    with cache.lock("report"):
-        assert not latter.held
+def test_a_lock_lasts_for_as_long_as_it_is_held(cache: Cache, clock: FakeClock) -> None:
+    with cache.lock("report", ttl="10s") as lock:
+        clock.advance("1h")
+        assert lock.held
+        assert not is_free(cache)
+    assert not lock.held
+    assert is_free(cache)
+
+
+def test_a_holder_that_has_vanished_delays_others_by_the_ttl(cache: Cache, clock: FakeClock) -> None:
+    """Rule 21."""
+    lock = cache.lock("report", ttl="10s")
+    lock.__enter__()
+    del lock
+    gc.collect()
+    clock.advance("9s")
+    assert not is_free(cache)
+    clock.advance("2s")
+    assert is_free(cache)
+
+
+def test_so_many_may_hold_a_semaphore() -> None:
+    cache = Cache()
+    inside, most = 0, 0
+    changing = threading.Lock()
+
+    def work() -> None:
+        nonlocal inside, most
+        for _ in range(30):
+            with cache.lock("printers", limit=3):
+                with changing:
+                    inside += 1
+                    most = max(most, inside)
+                threading.Event().wait(0.0005)
+                with changing:
+                    inside -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert (inside, most) == (0, 3)
+    assert _table_size(cache) == 0
 
 
 def test_a_lock_is_released_on_error(cache: Cache) -> None:
@@ -148,7 +192,15 @@ def test_one_object_is_for_one_block(cache: Cache) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "setting"), [({"name": ""}, "name"), ({"ttl": 0}, "ttl"), ({"wait": -1}, "wait"), ({"ttl": "soon"}, "ttl")]
+    ("settings", "setting"),
+    [
+        ({"name": ""}, "name"),
+        ({"ttl": 0}, "ttl"),
+        ({"wait": -1}, "wait"),
+        ({"ttl": "soon"}, "ttl"),
+        ({"limit": 0}, "limit"),
+        ({"limit": True}, "limit"),
+    ],
 )
 def test_bad_settings_are_refused(cache: Cache, settings: dict[str, object], setting: str) -> None:
     with pytest.raises(ConfigurationError) as caught:

@@ -1,43 +1,64 @@
-"""Locks by name: one holder at a time, for a bounded time.
+"""Locks by name: one holder at a time, or so many.
 
-A lock ends when its holder lets it go, or after its ttl, whatever became of the holder. Only the holder can let it go: one
-that has lost its lock to its ttl neither raises nor takes the lock from whoever has it now.
+A holder keeps its lock until it lets it go: it is renewed for as long as the holder is there. Of a holder that was killed, or
+that vanished without a word, it ends after its ttl. Only the holder can let it go: one that has lost its lock neither raises
+nor takes it from whoever has it now.
 
-A holder who was stopped for longer than the ttl may go on without knowing that the lock is another's by now. Against that each
-holder has a number, higher than those of all before: whoever is asked to change something can refuse a lower number than the
-last one it has seen (the fencing token of Kleppmann, "How to do distributed locking", 2016).
+A process that was stopped for longer than the ttl may go on without knowing that the lock is another's by now. Against that
+each holder has a number, higher than those of all before: whoever is asked to change something can refuse a lower number than
+the last one it has seen (the fencing token of Kleppmann, "How to do distributed locking", 2016).
 """
 
 from __future__ import annotations
 
-import itertools
 import os
-import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
-from .._runtime.flights import Flight, Result
-from .._runtime.forks import on_fork
-from .._runtime.runtime import Runtime, drive
+from .._runtime.runtime import drive
 from ..durations import Duration, seconds
 from ..errors import ConfigurationError, LockTimeout, StillroomError
-from ..protocols import Clock, Key, Keyspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Lock", "LockTable", "Locks"]
+    from .._runtime.runtime import Runtime
+    from ..protocols import Clock
+    from .guard import Way
+
+__all__ = ["Claim", "Lock", "LockSettings", "Locks"]
+
+
+class Claim:
+    """What one holder wants: to hold a lock. It is held for as long as this lives, or until it is given up.
+
+    Attributes:
+        name: which lock.
+        ttl: how many seconds it outlives a holder that has vanished.
+        limit: how many may hold it at a time.
+        token: tells this holder from all others.
+        held_until: until when, on the clock, it is certain that the lock is held; ``inf`` if nothing but letting go ends that.
+    """
+
+    __slots__ = ("__weakref__", "held_until", "limit", "name", "token", "ttl")
+
+    def __init__(self, name: str, ttl: float, limit: int) -> None:
+        self.name = name
+        self.ttl = ttl
+        self.limit = limit
+        self.token = os.urandom(16)
+        self.held_until = 0.0
 
 
 class Locks(Protocol):
     """Where locks are held."""
 
-    async def take(self, name: str, owner: bytes, ttl: float) -> int | None:
-        """Take a lock if it is free; return its holder's number, zero if it has none, or ``None`` if somebody else holds it."""
+    async def take(self, claim: Claim) -> int | None:
+        """Take a lock if it is free; return its holder's number, zero if it has none, or ``None`` if it is not free."""
         ...
 
-    async def let_go(self, name: str, owner: bytes) -> None:
-        """Give a lock back, if it is still the owner's."""
+    async def let_go(self, claim: Claim) -> None:
+        """Give a lock back, if it is still held."""
         ...
 
     async def wait(self, name: str, runtime: Runtime, until: float | None) -> None:
@@ -45,66 +66,26 @@ class Locks(Protocol):
         ...
 
 
-class _Hold:
-    """One holder's time with a lock. Whoever waits, waits for its flight to end."""
+class LockSettings:
+    """The settings of a lock.
 
-    __slots__ = ("ends_at", "flight", "owner")
+    Args:
+        ttl: how long it outlives a holder that has vanished.
+        wait: how long to wait for it; ``None`` for as long as it takes.
+        limit: how many may hold it at a time.
 
-    def __init__(self, flight: Flight, owner: bytes, ends_at: float) -> None:
-        self.flight = flight
-        self.owner = owner
-        self.ends_at = ends_at
+    Raises:
+        ConfigurationError: one of them makes no sense.
+    """
 
+    __slots__ = ("limit", "ttl", "wait")
 
-class LockTable:
-    """The locks that are held in this process."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self._space = Keyspace("", "lock:", str)
-        self._lock = threading.RLock()
-        self._held: dict[str, _Hold] = {}
-        self._numbers = itertools.count(1)
-        on_fork(self)
-
-    def __len__(self) -> int:
-        return len(self._held)
-
-    async def take(self, name: str, owner: bytes, ttl: float) -> int | None:
-        """Take a lock if it is free; see `Locks.take`."""
-        now = self.clock.now()
-        mine = _Hold(Flight(Key(self._space, name), (), threading.RLock()), owner, now + ttl)
-        with self._lock:
-            held = self._held.get(name)
-            if held is not None and now < held.ends_at:
-                return None
-            self._held[name] = mine
-            return next(self._numbers)
-
-    async def let_go(self, name: str, owner: bytes) -> None:
-        """Give a lock back; see `Locks.let_go`."""
-        with self._lock:
-            held = self._held.get(name)
-            if held is None or held.owner != owner:
-                return
-            del self._held[name]
-        held.flight.end(Result.LANDED)
-
-    async def wait(self, name: str, runtime: Runtime, until: float | None) -> None:
-        """Return when a lock may be free; see `Locks.wait`."""
-        held = self._held.get(name)
-        if held is not None:
-            await runtime.wait(held.flight, held.ends_at if until is None else min(held.ends_at, until))
-
-    def before_fork(self) -> None:
-        self._lock.acquire()
-
-    def after_fork_in_parent(self) -> None:
-        self._lock.release()
-
-    def after_fork_in_child(self) -> None:
-        self._held.clear()  # their holders are in the parent
-        self._lock.release()
+    def __init__(self, ttl: Duration, wait: Duration | None, limit: int) -> None:
+        self.ttl = seconds(ttl, "ttl")
+        self.wait = None if wait is None else seconds(wait, "wait")
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+            raise ConfigurationError(f"limit must be a whole number above zero, not {limit!r}", setting="limit", given=limit)
+        self.limit = limit
 
 
 class Lock:
@@ -112,8 +93,7 @@ class Lock:
 
     Args:
         name: which lock.
-        ttl: after how long it ends by itself.
-        wait: how long to wait for it; ``None`` for as long as it takes.
+        settings: its settings.
         clock: tells the time.
         blocking: returns where ``with`` takes it, and what it waits with.
         tasks: the same for ``async with``.
@@ -127,71 +107,69 @@ class Lock:
     """
 
     def __init__(
-        self,
-        name: str,
-        ttl: Duration,
-        wait: Duration | None,
-        clock: Clock,
-        blocking: Callable[[], tuple[Locks, Runtime]],
-        tasks: Callable[[], tuple[Locks, Runtime]],
+        self, name: str, settings: LockSettings, clock: Clock, blocking: Callable[[], Way], tasks: Callable[[], Way]
     ) -> None:
         if not isinstance(name, str) or not name:
             raise ConfigurationError(f"name must be a text that is not empty, not {name!r}", setting="name", given=name)
         self.name = name
         self.fence: int | None = None
-        self._ttl = seconds(ttl, "ttl")
-        self._wait = None if wait is None else seconds(wait, "wait")
+        self._settings = settings
         self._clock = clock
         self._blocking = blocking
         self._tasks = tasks
-        self._holding: tuple[Locks, bytes, float] | None = None
+        self._holding: tuple[Locks, Claim] | None = None
 
     @property
     def held(self) -> bool:
-        """Whether this object holds the lock now."""
-        return self._holding is not None and self._clock.now() < self._holding[2]
+        """Whether this object holds the lock now, as far as it can know."""
+        return self._holding is not None and self._clock.now() < self._holding[1].held_until
 
     def __enter__(self) -> Lock:
-        drive(self._acquire(*self._blocking()))
+        drive(self.acquire(self._blocking()))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        drive(self._release())
+        drive(self.release())
 
     async def __aenter__(self) -> Lock:
-        await self._acquire(*self._tasks())
+        await self.acquire(self._tasks())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._release()
+        await self.release()
 
-    async def _acquire(self, locks: Locks, runtime: Runtime) -> None:
+    async def acquire(self, way: Way) -> None:
+        """Take the lock, or wait for it.
+
+        Raises:
+            LockTimeout: it was not free in time.
+        """
         if self._holding is not None:
             raise StillroomError(f"this object holds the lock {self.name!r} already; make one for each block")
-        owner = os.urandom(16)
-        began = self._clock.now()
-        until = None if self._wait is None else began + self._wait
+        settings, locks, began = self._settings, way.locks, self._clock.now()
+        claim = Claim(self.name, settings.ttl, settings.limit)
+        until = None if settings.wait is None else began + settings.wait
         try:
             while True:
-                asked_at = self._clock.now()  # the lock ends no later than this tells, however long the answer takes
-                fence = await locks.take(self.name, owner, self._ttl)
+                fence = await locks.take(claim)
                 if fence is not None:
-                    self.fence, self._holding = fence or None, (locks, owner, asked_at + self._ttl)
+                    self.fence, self._holding = fence or None, (locks, claim)
                     return
                 now = self._clock.now()
                 if until is not None and now >= until:
                     raise LockTimeout(
-                        f"the lock {self.name!r} was not free within {self._wait} s", name=self.name, waited=now - began
+                        f"the lock {self.name!r} was not free within {settings.wait:g} s", name=self.name, waited=now - began
                     )
-                await locks.wait(self.name, runtime, until)
+                await locks.wait(self.name, way.runtime, until)
         except BaseException:  # such as a cancellation after the lock was taken and before that was known
-            await locks.let_go(self.name, owner)
+            await locks.let_go(claim)
             raise
 
-    async def _release(self) -> None:
+    async def release(self) -> None:
+        """Give the lock back, if it is held."""
         holding, self._holding, self.fence = self._holding, None, None
         if holding is not None:
-            locks, owner, _ = holding
-            await locks.let_go(self.name, owner)
+            locks, claim = holding
+            await locks.let_go(claim)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
+import weakref
 from typing import TYPE_CHECKING, Final
 
 from ...errors import StoreError
 from .commands import run_script
-from .layout import Layout, RedisKey
-from .scripts import FREE_LOCK, TAKE_LOCK
-from .wire import Wire
+from .layout import RedisKey
+from .scripts import FREE_LOCK, KEEP_LOCK, TAKE_LOCK
+from .senseless import SENSELESS, senseless
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..._runtime.runtime import Runtime
-    from ...guards.lock import Locks
+    from ...guards.lock import Claim, Locks
     from ...protocols import Clock
     from ..outage import Outage
+    from .shared import Shared
+    from .wire import Wire
 
 __all__ = ["RedisLocks"]
 
@@ -28,45 +33,62 @@ class RedisLocks:
 
     Args:
         wire: brings commands to the servers.
-        layout: how keys are called.
+        shared: what both colours share.
         outage: knows whether the servers are within reach.
         clock: tells the time.
         local: what stands in while they are not.
     """
 
-    def __init__(self, wire: Wire, layout: Layout, outage: Outage, clock: Clock, local: Locks) -> None:
+    def __init__(self, wire: Wire, shared: Shared, outage: Outage, clock: Clock, local: Locks) -> None:
         self._wire = wire
-        self._layout = layout
+        self._layout = shared.layout
+        self._renewal = shared.renewal
         self._outage = outage
         self._clock = clock
         self._local = local
 
-    async def take(self, name: str, owner: bytes, ttl: float) -> int | None:
+    async def take(self, claim: Claim) -> int | None:
         """Take a lock if it is free; see `Locks.take`."""
         spell = self._outage.situation.spell
         if spell.stand_in is None:
-            key = RedisKey(self._layout.lock(name))
-            command = run_script(TAKE_LOCK, (key.name, key.name + b"#"), owner, max(1, math.ceil(ttl * 1000)), by=key)
             try:
-                (number,) = await self._wire.run([command])
-                return None if number is None else int(number)
+                return await self._take(claim)
             except StoreError as error:
                 self._outage.failed(spell, error, {})  # nobody knows whether it was taken: begins an outage at once
                 if self._outage.on_error == "raise":
                     raise
         elif self._outage.on_error == "raise":
             raise StoreError("the store is out of reach", store="redis", operation="lock")
-        number = await self._local.take(name, owner, ttl)
+        number = await self._local.take(claim)
         return None if number is None else 0  # its own count means nothing to those who have numbers from the server
 
-    async def let_go(self, name: str, owner: bytes) -> None:
+    async def _take(self, claim: Claim) -> int | None:
+        key, length = RedisKey(self._layout.lock(claim.name)), max(1, math.ceil(claim.ttl * 1000))
+        take = run_script(TAKE_LOCK, (key.name, key.name + b"#"), claim.token, length, claim.limit, by=key)
+        asked_at = self._clock.now()  # it ends no later than this tells, however long the answer takes
+        (number,) = await self._wire.run([take])
+        if number is None:
+            return None
+        try:
+            number = int(number)
+        except SENSELESS as error:
+            raise senseless(error) from error
+        claim.held_until = asked_at + claim.ttl
+        keep = run_script(KEEP_LOCK, (key.name,), claim.token, length, by=key)
+        self._renewal.add(claim.token, keep, claim.ttl, _noting(weakref.ref(claim), self._clock.now))
+        weakref.finalize(claim, self._renewal.discard, claim.token).atexit = False
+        return number
+
+    async def let_go(self, claim: Claim) -> None:
         """Give a lock back; see `Locks.let_go`. If the servers are out of reach, it ends by its ttl."""
-        await self._local.let_go(name, owner)
+        self._renewal.discard(claim.token)
+        claim.held_until = 0.0
+        await self._local.let_go(claim)
         spell = self._outage.situation.spell
         if spell.stand_in is None:
-            key = RedisKey(self._layout.lock(name))
+            key = RedisKey(self._layout.lock(claim.name))
             try:
-                await self._wire.run([run_script(FREE_LOCK, (key.name,), owner, by=key)])
+                await self._wire.run([run_script(FREE_LOCK, (key.name,), claim.token, by=key)])
             except StoreError as error:
                 self._outage.failed(spell, error)
 
@@ -74,3 +96,14 @@ class RedisLocks:
         """Return when a lock may be free; see `Locks.wait`."""
         left = _TURN if until is None else min(_TURN, until - self._clock.now())
         await runtime.pause(max(left, 0.001))
+
+
+def _noting(claim: weakref.ref[Claim], now: Callable[[], float]) -> Callable[[float, object], None]:
+    """Return what takes note of how a lock was prolonged: asked for so many seconds ago, and whether it was still held."""
+
+    def note(ago: float, was_held: object) -> None:
+        held = claim()
+        if held is not None:
+            held.held_until = now() - ago + held.ttl if was_held else 0.0
+
+    return note

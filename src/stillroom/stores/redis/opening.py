@@ -161,7 +161,7 @@ class RedisStores:
             blocking: which colour.
             local: what stands in during an outage.
         """
-        return RedisLocks(self._wire if blocking else self._loop_wire, self._shared.layout, self.outage, self._clock, local)
+        return RedisLocks(self._wire if blocking else self._loop_wire, self._shared, self.outage, self._clock, local)
 
     def tallies(self, blocking: bool) -> RedisTallies:
         """Return where guards of one colour keep count."""

@@ -1,8 +1,8 @@
-"""Keeps leases alive while their holders are at work.
+"""Keeps leases and locks alive while their holders are at work.
 
-A lease is short, so that one whose holder was killed delays others but little; a load that takes longer has it prolonged from
-here. One thread does this for all that a process holds, with the connections of blocking callers, so that neither a busy event
-loop nor a load that never looks up can lose what it holds.
+What is held is given for a short time, so that a holder who was killed delays others but little; what is held for longer is
+prolonged from here. One thread does this for all that a process holds, with the connections of blocking callers, so that
+neither a busy event loop nor a load that never looks up can lose what it holds.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Hashable, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from ..._runtime.forks import on_fork
 from ..._runtime.runtime import drive
@@ -21,7 +21,23 @@ from .wire import Wire
 
 __all__ = ["Renewal"]
 
-_IDLE_ROUNDS: Final = 3
+_IDLE: Final = 6.0
+"""For how many seconds the thread stays when there is nothing to prolong."""
+
+Noting: TypeAlias = "Callable[[float, object], None]"
+"""Is told how many seconds ago it was asked for, and what the server replied."""
+
+
+class _Held:
+    """Something that is held."""
+
+    __slots__ = ("due", "interval", "note", "prolong")
+
+    def __init__(self, prolong: Command, interval: float, note: Noting | None) -> None:
+        self.prolong = prolong
+        self.interval = interval
+        self.note = note
+        self.due = time.monotonic() + interval
 
 
 class Renewal:
@@ -29,25 +45,36 @@ class Renewal:
 
     Args:
         wire: how to reach the servers; that of blocking callers.
-        length: how many seconds a lease is given.
+        length: for how many seconds things are held that say nothing else.
     """
 
     def __init__(self, wire: Wire, length: float) -> None:
         self._wire = wire
-        self._interval = length / 3
+        self._length = length
         self._lock = threading.RLock()  # a signal handler or a finalizer may come between any two steps
         self._wake = threading.Condition(self._lock)
-        self._held: dict[Hashable, tuple[Command, float]] = {}
+        self._held: dict[Hashable, _Held] = {}
+        self._looks_at = 0.0
         self._is_running = False
         self._is_closed = False
         on_fork(self)
 
-    def add(self, token: Hashable, prolong: Command) -> None:
-        """Prolong something from now on, by a command."""
-        with self._lock:
-            self._held[token] = (prolong, time.monotonic())
+    def add(self, token: Hashable, prolong: Command, length: float | None = None, note: Noting | None = None) -> None:
+        """Prolong something from now on, by a command.
+
+        Args:
+            token: what it is known by.
+            prolong: the command.
+            length: for how many seconds it is held each time.
+            note: is told what came of it.
+        """
+        held = _Held(prolong, (length or self._length) / 3, note)
+        with self._wake:
+            self._held[token] = held
             start = not self._is_running and not self._is_closed
             self._is_running = self._is_running or start
+            if held.due < self._looks_at:
+                self._wake.notify_all()
         if start:
             self._start()
 
@@ -71,23 +98,34 @@ class Renewal:
             with self._lock:
                 self._is_running = False
 
-    def wait(self, idle: int) -> tuple[Sequence[Command], int] | None:
-        """Wait for the next round; return what to prolong and how many rounds there has been nothing, ``None`` at the end."""
+    def wait(self, idle_since: float) -> tuple[Sequence[_Held], float] | None:
+        """Wait for the next round; return what to prolong and since when there has been nothing, ``None`` at the end."""
         with self._wake:
-            self._wake.wait(self._interval)
-            idle = 0 if self._held else idle + 1
-            if self._is_closed or idle >= _IDLE_ROUNDS:
+            now = time.monotonic()
+            self._looks_at = min([held.due for held in self._held.values()], default=now + _IDLE / 2)
+            self._wake.wait(max(self._looks_at - now, 0.0))
+            now = time.monotonic()
+            if self._held:
+                idle_since = now
+            if self._is_closed or now - idle_since >= _IDLE:
                 self._is_running = False
                 return None
-            due = time.monotonic() - self._interval / 2
-            return [prolong for prolong, since in self._held.values() if since <= due], idle
+            # Together with what is due, what soon will be: one round trip does for all.
+            return [held for held in self._held.values() if held.due - now <= held.interval / 2], idle_since
 
-    def prolong(self, commands: Sequence[Command]) -> None:
+    def prolong(self, held: Sequence[_Held]) -> None:
         """Send what prolongs; what fails is tried again in the next round."""
+        began = time.monotonic()
+        for one in held:
+            one.due = began + one.interval
         try:
-            drive(self._wire.run(commands))
+            replies = drive(self._wire.run([one.prolong for one in held]))
         except StoreError:
-            pass
+            return
+        ago = time.monotonic() - began
+        for one, reply in zip(held, replies, strict=True):
+            if one.note is not None:
+                one.note(ago, reply)
 
     def before_fork(self) -> None:
         """Take the lock, so that the child's copy is whole."""
@@ -106,13 +144,13 @@ class Renewal:
 
 
 def _serve(renewal: Callable[[], Renewal | None]) -> None:
-    idle = 0
+    idle_since = time.monotonic()
     while True:
         alive = renewal()
-        turn = None if alive is None else alive.wait(idle)
+        turn = None if alive is None else alive.wait(idle_since)
         if alive is None or turn is None:
             return
-        commands, idle = turn
-        if commands:
-            alive.prolong(commands)
-        del alive
+        held, idle_since = turn
+        if held:
+            alive.prolong(held)
+        del alive, held, turn

@@ -6,7 +6,20 @@ from hashlib import sha1
 from pathlib import Path
 from typing import Final
 
-__all__ = ["BY_NAME", "DROP", "FILL", "FREE_LOCK", "LEASE", "OUTLIVE", "PROLONG", "SWAP", "TAKE_LOCK", "USE", "Script"]
+__all__ = [
+    "BY_NAME",
+    "DROP",
+    "FILL",
+    "FREE_LOCK",
+    "KEEP_LOCK",
+    "LEASE",
+    "OUTLIVE",
+    "PROLONG",
+    "SWAP",
+    "TAKE_LOCK",
+    "USE",
+    "Script",
+]
 
 
 class Script:
@@ -27,6 +40,7 @@ class Script:
 DROP: Final = Script("drop")
 FILL: Final = Script("fill")
 FREE_LOCK: Final = Script("free_lock")
+KEEP_LOCK: Final = Script("keep_lock")
 LEASE: Final = Script("lease")
 OUTLIVE: Final = Script("outlive")
 PROLONG: Final = Script("prolong")

@@ -1,6 +1,5 @@
--- Give a lock back, if it is still the owner's, and tell whether it was.
+-- Give a lock back, if it is still held, and tell whether it was.
 --
--- KEYS: the lock
--- ARGV: the owner
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('DEL', KEYS[1])
+-- KEYS: the holders
+-- ARGV: the holder's token
+return redis.call('ZREM', KEYS[1], ARGV[1])

@@ -1,0 +1,109 @@
+"""Locks hold for all processes, are renewed while they are held, and end with a process that is killed: rules 21 and 24."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+from tests.servers.server import Server
+from tests.servers.waiting import eventually
+
+from stillroom import Cache, LockTimeout
+
+HOLDER = """
+import sys, threading
+from stillroom import Cache
+
+cache = Cache(sys.argv[1], timeout=5)
+with cache.lock("report", ttl=float(sys.argv[2]), limit=int(sys.argv[3])) as lock:
+    print(lock.fence, flush=True)
+    threading.Event().wait(60)
+"""
+
+
+class Holder:
+    """A process that holds a lock until it is killed."""
+
+    def __init__(self, server: Any, ttl: float, limit: int = 1) -> None:
+        args = [sys.executable, "-W", "error", "-c", HOLDER, server.url, str(ttl), str(limit)]
+        self._process = subprocess.Popen(args, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        self.fence = int(self._process.stdout.readline())
+
+    def __enter__(self) -> Holder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def kill(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.communicate()
+
+
+def is_free(cache: Cache, **settings: Any) -> bool:
+    try:
+        with cache.lock("report", wait=0.001, **settings):
+            return True
+    except LockTimeout:
+        return False
+
+
+@pytest.mark.parametrize("where", ["redis_server", "redis_cluster"])
+def test_a_lock_outlives_its_ttl_while_it_is_held_and_its_holder_by_no_more(where: str, request: pytest.FixtureRequest) -> None:
+    server: Any = request.getfixturevalue(where)
+    cache = Cache(server.url, timeout=5)
+    with Holder(server, ttl=1.0) as holder:
+        until = time.monotonic() + 2.5
+        while time.monotonic() < until:
+            assert not is_free(cache)
+            time.sleep(0.05)
+        holder.kill()
+        eventually(lambda: is_free(cache), 5)
+        with cache.lock("report") as lock:
+            assert lock.fence is not None
+            assert lock.fence > holder.fence
+    cache.close()
+
+
+def test_a_semaphore_admits_so_many_processes(redis_server: Server) -> None:
+    cache = Cache(redis_server.url, timeout=5)
+    with Holder(redis_server, ttl=30, limit=2), cache.lock("report", limit=2):
+        assert not is_free(cache, limit=2)
+        assert is_free(cache, limit=3)
+    cache.close()
+
+
+def test_a_holder_finds_out_that_its_lock_is_gone_and_takes_nothing_from_the_next(redis_server: Server) -> None:
+    cache = Cache(redis_server.url, timeout=5)
+    with cache.lock("report", ttl=0.6) as former:
+        assert former.held
+        redis_server.flush()
+        eventually(lambda: not former.held, 5)
+        latter = cache.lock("report", ttl=30).__enter__()
+    assert latter.held
+    assert not is_free(cache)
+    latter.__exit__(None, None, None)
+    assert is_free(cache)
+    cache.close()
+
+
+def test_an_abandoned_lock_is_renewed_no_more(redis_server: Server) -> None:
+    cache = Cache(redis_server.url, timeout=5)
+    lock = cache.lock("report", ttl=0.5)
+    lock.__enter__()
+    del lock
+    eventually(lambda: is_free(cache), 5)
+    cache.close()
+
+
+def test_nothing_but_the_last_number_is_left_behind(redis_server: Server) -> None:
+    cache = Cache(redis_server.url, timeout=5)
+    with cache.lock("report"):
+        pass
+    assert redis_server.ask("KEYS", "*") == [b"stillroom%{report}#"]
+    cache.close()
