@@ -6,13 +6,25 @@ methods return is to be awaited. Where a guard stands above ``@cache(...)``, the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from .decorated import AnyCached
+from .guards.bloom import Contents
 from .guards.rate import Standing
 
-__all__ = ["AsyncLimited", "AsyncLimiter", "Limited", "LimitedDecorator", "Limiter"]
+__all__ = [
+    "AsyncBloomFilter",
+    "AsyncBloomed",
+    "AsyncLimited",
+    "AsyncLimiter",
+    "BloomFilter",
+    "Bloomed",
+    "BloomedDecorator",
+    "Limited",
+    "LimitedDecorator",
+    "Limiter",
+]
 
 P = ParamSpec("P")
 Rest = ParamSpec("Rest")
@@ -106,3 +118,83 @@ class LimitedDecorator(Protocol):
     ) -> AsyncLimited[P, R]: ...
     @overload
     def __call__(self, function: Callable[P, R], /) -> Limited[P, R]: ...
+
+
+# Bloom filters
+
+
+class BloomFilter(Protocol):
+    """The filter of a predicate."""
+
+    def add(self, *args: Any, **kwargs: Any) -> None:
+        """Say that the function may answer True for these arguments."""
+        ...
+
+    def fill(self, calls: Iterable[Any]) -> None:
+        """Make the filter anew: the function may answer True for these calls, and for no others."""
+        ...
+
+    def peek(self) -> Contents | None:
+        """Return what is in the filter; ``None`` if it is certain of nothing."""
+        ...
+
+
+class AsyncBloomFilter(Protocol):
+    """What `BloomFilter` is, for coroutine functions."""
+
+    def add(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, None]:
+        """Say that the function may answer True for these arguments."""
+        ...
+
+    def fill(self, calls: Iterable[Any]) -> Coroutine[Any, Any, None]:
+        """Make the filter anew: the function may answer True for these calls, and for no others."""
+        ...
+
+    def peek(self) -> Coroutine[Any, Any, Contents | None]:
+        """Return what is in the filter; ``None`` if it is certain of nothing."""
+        ...
+
+
+class Bloomed(Protocol[P]):
+    """A predicate with a filter."""
+
+    __name__: str
+    __qualname__: str
+    bloom: BloomFilter
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> bool: ...
+    def add(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Say that the function may answer True for these arguments."""
+        ...
+
+    @overload
+    def __get__(self, obj: None, owner: type[Any]) -> Bloomed[P]: ...
+    @overload
+    def __get__(self: _Method[Owner, Rest], obj: Owner, owner: type[Any] | None = None) -> Bloomed[Rest]: ...
+
+
+class AsyncBloomed(Protocol[P]):
+    """A predicate with a filter that is a coroutine function."""
+
+    __name__: str
+    __qualname__: str
+    bloom: AsyncBloomFilter
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, bool]: ...
+    def add(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, None]:
+        """Say that the function may answer True for these arguments."""
+        ...
+
+    @overload
+    def __get__(self, obj: None, owner: type[Any]) -> AsyncBloomed[P]: ...
+    @overload
+    def __get__(self: _Method[Owner, Rest], obj: Owner, owner: type[Any] | None = None) -> AsyncBloomed[Rest]: ...
+
+
+class BloomedDecorator(Protocol):
+    """What ``cache.bloom(...)`` returns."""
+
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, bool]], /) -> AsyncBloomed[P]: ...
+    @overload
+    def __call__(self, function: Callable[P, bool], /) -> Bloomed[P]: ...

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 from ._runtime.runtime import drive
 from .compile import compiled
 from .errors import ConfigurationError, Refused
-from .guards.guard import Guard, Handle, Reach
-from .keying import rule
+from .guards.guard import Guard, Handle, Instead, Reach
+from .keying import ByArguments, rule
 from .keys import Template
 from .kinds import Kind
 from .methods import CachedMethod, GuardedMethod, stands_in_class
@@ -44,6 +44,9 @@ class Plan(NamedTuple):
         name: what the function is called where its calls are counted; its module and qualified name if ``None``.
         key: a template or a callable of the arguments: what has the same key is counted together; all calls if ``None``.
         make: makes the guard.
+        further: methods of the handle that the function has as well.
+        is_by_arguments: without a ``key``, it is the arguments that tell calls apart, as for ``@cache(...)``.
+        is_for_predicates: it answers calls by itself, with False.
         is_for_loads: it makes sense only below ``@cache(...)``, where calls that are answered from the cache do not get to.
     """
 
@@ -52,6 +55,9 @@ class Plan(NamedTuple):
     name: str | None
     key: str | Callable[..., str] | None
     make: Making
+    further: tuple[str, ...] = ()
+    is_by_arguments: bool = False
+    is_for_predicates: bool = False
     is_for_loads: bool = False
 
 
@@ -94,8 +100,14 @@ def _caller(core: Core, function: Any, plan: Plan) -> Any:
             given=function,
         )
     parameters, kind = Parameters.of(function), Kind.of(function)
+    if plan.is_for_predicates and kind.is_generator:
+        raise ConfigurationError(
+            f"@cache.{plan.word}(...) is for predicates, which return True or False, not for generators",
+            setting=plan.word,
+            given=function,
+        )
     name = text(plan.name, "name") if plan.name is not None else _name(function)
-    expression, variables = _key_expression(parameters, plan.key)
+    expression, variables = _key_expression(parameters, plan.key, name if plan.is_by_arguments else None)
     key_of = compiled(function, parameters, f"    return {expression}\n", variables)
     side = (lambda: core.tasks) if kind.is_async else (lambda: core.blocking)
     guard, handle = plan.make(name, Reach(side, kind.is_async, key_of))
@@ -106,6 +118,8 @@ def _caller(core: Core, function: Any, plan: Plan) -> Any:
     setattr(caller, LAYERS, (plan.word, *layers(function)))
     if plan.attribute is not None:
         setattr(caller, plan.attribute, handle)
+    for further in plan.further:
+        setattr(caller, further, getattr(handle, further))
     return caller
 
 
@@ -116,11 +130,21 @@ def _name(function: Any) -> str:
     return f"{function.__module__}.{name}"
 
 
-def _key_expression(parameters: Parameters, key: str | Callable[..., str] | None) -> tuple[str, dict[str, object]]:
+def _key_expression(
+    parameters: Parameters, key: str | Callable[..., str] | None, by_arguments_of: str | None
+) -> tuple[str, dict[str, object]]:
     """Return the source that makes a key of the parameters, and the names that it uses besides them."""
-    if key is None:
-        return "''", {}
     p = parameters.prefix
+    called = f"{p}key_of({', '.join(parameters.names)})"
+    if key is None and by_arguments_of is None:
+        return "''", {}
+    if key is None:
+        keying = ByArguments(parameters, parameters.names, by_arguments_of or "", "", "")
+
+        def by_arguments(*values: object) -> str:
+            return keying.space.shared_text(keying.local(values))
+
+        return called, {f"{p}key_of": by_arguments}
     if isinstance(key, str):
         template = Template(text(key, "key"), parameters.names)
         return template.expression({name: name for name in parameters.names}, p)
@@ -129,7 +153,7 @@ def _key_expression(parameters: Parameters, key: str | Callable[..., str] | None
     def key_of(*values: object) -> str:
         return text(made(dict(zip(parameters.names, values, strict=True)), {}), "key")
 
-    return f"{p}key_of({', '.join(parameters.names)})", {f"{p}key_of": key_of}
+    return called, {f"{p}key_of": key_of}
 
 
 class _Passage:
@@ -150,8 +174,8 @@ class _Passage:
         return self._iterate if kind is Kind.GENERATOR else self._iterate_async
 
     def _call_ahead(self, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        self._enter(key)
-        return self._function(*args, **kwargs)
+        ticket = self._enter(key)
+        return self._function(*args, **kwargs) if type(ticket) is not Instead else ticket.value
 
     def _call(self, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         ticket = self._enter(key)
@@ -165,6 +189,8 @@ class _Passage:
 
     async def _call_async(self, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         ticket = await self._aenter(key)
+        if type(ticket) is Instead:
+            return ticket.value
         try:
             result = await self._function(*args, **kwargs)
         except BaseException as error:

@@ -14,7 +14,7 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, cast
 
 from .entry import MISSING
-from .guards.guard import Handle
+from .guards.guard import of_owner
 
 if TYPE_CHECKING:
     from .function import Operations
@@ -35,8 +35,7 @@ class BoundFunction:
         self.__self__ = owner if obj is MISSING else obj
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self.__func__, name)
-        return found.of(self.__self__) if isinstance(found, Handle) else found
+        return of_owner(getattr(self.__func__, name), self.__self__)
 
     def __repr__(self) -> str:
         return f"<bound cached method {self.__func__.__qualname__} of {self.__self__!r}>"
@@ -178,8 +177,9 @@ class BoundGuarded:
 
     def __getattr__(self, name: str) -> Any:
         found = vars(self.__func__).get(name)
-        if isinstance(found, Handle):
-            return found.of(self.__self__)
+        known = of_owner(found, self.__self__)
+        if known is not found:
+            return known
         return getattr(self._inner.__get__(self.__self__, type(self.__self__)), name)
 
     @property

@@ -13,12 +13,15 @@ from .guards.lock import Lock, LockSettings
 
 if TYPE_CHECKING:
     from .core import Core
-    from .guarded import LimitedDecorator
+    from .guarded import BloomedDecorator, LimitedDecorator
 
 __all__ = ["Protecting"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 """A function whose type a guard leaves as it is."""
+
+
+_MOST_BITS = 2**32
 
 
 class Protecting:
@@ -114,6 +117,60 @@ class Protecting:
         core, settings = self._core, LockSettings(ttl, wait, limit)
         make: Making = lambda called, _: (Locked(f"{core.namespace}:{called}", settings, core.clock), None)  # noqa: E731
         return self._guarding(Plan("locked", None, name, key, make))
+
+    def bloom(
+        self,
+        *,
+        capacity: int,
+        false_positive_rate: float = 0.01,
+        key: str | Callable[..., str] | None = None,
+        name: str | None = None,
+    ) -> BloomedDecorator:
+        """Return a decorator for predicates that answers False without a call where a Bloom filter is certain.
+
+        The filter has what was added to it: all for which the function may answer True has to be. While there is no filter,
+        nothing is certain, and the function is called. It takes ``1.44 * capacity * log2(1 / false_positive_rate)`` bits.
+
+        Args:
+            capacity: how many members the filter is made for.
+            false_positive_rate: how often it may take something for a member that is none, once it has so many.
+            key: a template over the arguments, ``"{email}"``, or a callable of them: what tells members apart. All arguments do
+                if ``None``.
+            name: what the function is called where its filter is kept; its module and qualified name if ``None``.
+
+        Raises:
+            ConfigurationError: a setting makes no sense.
+
+        Example:
+            >>> @cache.bloom(capacity=1_000_000)
+            ... def is_taken(user_name: str) -> bool: ...
+            >>> is_taken.add("ada"), is_taken("zoe")
+            (None, False)
+        """
+        from .guards.bloom import Bloom, BloomFilter
+        from .guards.filter import shape_for
+
+        rate, namespace = false_positive_rate, self._core.namespace
+        if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate < 1:
+            raise ConfigurationError(
+                f"false_positive_rate must lie between 0 and 1, not {rate!r}", setting="false_positive_rate", given=rate
+            )
+        members = _count(capacity, "capacity")
+        shape = shape_for(members, rate)
+        if shape.bits >= _MOST_BITS:
+            raise ConfigurationError(
+                f"a filter for {members} members with a false_positive_rate of {rate:g} takes {shape.bits} bits, which is more "
+                f"than Redis keeps in one value",
+                setting="capacity",
+                given=capacity,
+            )
+
+        def make(called: str, reach: Reach) -> tuple[Guard, Handle]:
+            guard = Bloom(called, members, shape, namespace)
+            return guard, BloomFilter(reach, guard)
+
+        plan = Plan("bloom", "bloom", name, key, make, further=("add",), is_by_arguments=True, is_for_predicates=True)
+        return cast("BloomedDecorator", self._guarding(plan))
 
     def lock(self, name: str, ttl: Duration = "10s", *, wait: Duration | None = None, limit: int = 1) -> Lock:
         """Return a lock to hold for the length of a block, with ``with`` or ``async with``.

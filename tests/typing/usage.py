@@ -500,3 +500,21 @@ def a_limited_cached_function() -> None:
 
     assert_type(rate("usd"), float)
     assert_type(rate.invalidate("usd"), bool)
+
+
+def a_predicate_with_a_filter() -> None:
+    @Cache().bloom(capacity=100)
+    def is_taken(name: str) -> bool:
+        return name == "ada"
+
+    is_taken.add("ada")
+    assert_type(is_taken("ada"), bool)
+    is_taken.bloom.fill(["ada"])
+
+
+def a_locked_function() -> None:
+    @Cache().locked(key="{account}", wait="1s")
+    def settle(account: int) -> str:
+        return str(account)
+
+    assert_type(settle(7), str)

@@ -6,7 +6,7 @@ around blocking functions, and awaits it around coroutine functions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 from .._runtime.runtime import drive
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .lock import Locks
     from .tally import Step, Tallies
 
-__all__ = ["Counting", "Guard", "Handle", "OnError", "Reach", "Way"]
+__all__ = ["Counting", "Guard", "Handle", "Instead", "OnError", "Reach", "Way", "of_owner"]
 
 OnError: TypeAlias = Literal["fallback", "bypass", "refuse"]
 """What a guard does while the store is out of reach: count in memory, let every call through, or refuse every call."""
@@ -35,6 +35,19 @@ class Way(Protocol):
     def tallies(self) -> Tallies: ...
 
 
+class Instead:
+    """What a call gets without the function having been called.
+
+    Attributes:
+        value: that.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
 class Guard(Protocol):
     """Stands before a function.
 
@@ -49,7 +62,7 @@ class Guard(Protocol):
     def looks_back(self) -> bool: ...
 
     async def enter(self, way: Way, key: str) -> Any:
-        """Let a call through, and return what is to be known when it has ended.
+        """Let a call through, and return what is to be known when it has ended; or an `Instead`, to answer it without a call.
 
         Raises:
             Refused: the call is not let through.
@@ -121,6 +134,12 @@ class Reach:
         """Return the key for the arguments of a call."""
         return self._key_of(*self._first, *args, **kwargs)
 
+    def key_of_one(self, call: Any) -> str:
+        """Return the key for one of several calls: a tuple of arguments, a mapping of named ones, or the only one itself."""
+        if isinstance(call, Mapping):
+            return self._key_of(*self._first, **call)
+        return self._key_of(*self._first, *call) if isinstance(call, tuple) else self._key_of(*self._first, call)
+
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Do something: at once, or when it is awaited if the function is to be awaited as well."""
         return work if self._is_async else drive(work)
@@ -142,3 +161,11 @@ class Handle:
         bound.__dict__.update(self.__dict__)
         bound._reach = self._reach.of(owner)
         return bound
+
+
+def of_owner(found: Any, owner: Any) -> Any:
+    """Return what a method of one object has for an attribute of its function: handles, and their methods, know the object."""
+    if isinstance(found, Handle):
+        return found.of(owner)
+    handle = getattr(found, "__self__", None)
+    return getattr(handle.of(owner), found.__name__) if isinstance(handle, Handle) else found

@@ -1,0 +1,234 @@
+"""``@cache.bloom(...)``: answers "certainly not" without a call.
+
+A filter is *whole* if all is in it that should be. One that is not (none was made yet, it is being filled, or the store has
+lost it) is certain of nothing: the function is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from ..errors import StoreError
+from .filter import Shape, rate_of
+from .guard import Handle, Instead, Reach
+from .tally import Change
+
+if TYPE_CHECKING:
+    from .guard import Way
+
+__all__ = ["Adding", "Asking", "Bloom", "BloomFilter", "Contents", "Filling"]
+
+_AT_ONCE: Final = 1000
+"""How many members are added in one step, for which a server stands still."""
+_ENDLESS = float("inf")
+
+
+class Contents(NamedTuple):
+    """What is in a filter.
+
+    Attributes:
+        members: how many different ones there are, those left out that were taken for members already.
+        capacity: how many it was made for.
+        false_positive_rate: how often it takes something for a member that is none, as is to be expected with so many.
+    """
+
+    members: int
+    capacity: int
+    false_positive_rate: float
+
+
+class _Bits:
+    """A filter in memory."""
+
+    __slots__ = ("bits", "is_whole", "members")
+
+    def __init__(self, size: int, is_whole: bool) -> None:
+        self.bits = bytearray((size + 7) // 8)
+        self.is_whole = is_whole
+        self.members = 0
+
+    def has(self, positions: Sequence[int]) -> bool:
+        return all(self.bits[at >> 3] >> (at & 7) & 1 for at in positions)
+
+    def add(self, positions: Sequence[int]) -> None:
+        self.members += not self.has(positions)
+        for at in positions:
+            self.bits[at >> 3] |= 1 << (at & 7)
+
+
+class Adding(NamedTuple):
+    """Add members, and tell whether there is a filter.
+
+    Attributes:
+        shape: the size of the filter.
+        texts: the members.
+        may_make: make one that is whole if there is none; otherwise nothing is done then.
+    """
+
+    shape: Shape
+    texts: tuple[str, ...]
+    may_make: bool = True
+
+    @property
+    def script(self) -> str:
+        return "bloom_add"
+
+    @property
+    def arguments(self) -> tuple[int, ...]:
+        shape = self.shape
+        positions = [at for text in self.texts for at in shape.positions(text)]
+        return (shape.bits, shape.hashes, int(self.may_make), *positions)
+
+    def apply(self, state: _Bits | None, now: float) -> Change:
+        if state is None and not self.may_make:
+            return Change(None, now, False)
+        bits = _Bits(self.shape.bits, is_whole=True) if state is None else state
+        for text in self.texts:
+            bits.add(self.shape.positions(text))
+        return Change(bits, _ENDLESS, True)
+
+    def read(self, reply: Any) -> bool:
+        return bool(reply)
+
+
+class Filling(NamedTuple):
+    """Put an empty filter in the place of what is there, which is not whole; or say that it is whole now."""
+
+    shape: Shape
+    is_over: bool
+
+    @property
+    def script(self) -> str:
+        return "bloom_fill"
+
+    @property
+    def arguments(self) -> tuple[int, ...]:
+        return (self.shape.bits, int(self.is_over))
+
+    def apply(self, state: _Bits | None, now: float) -> Change:
+        if not self.is_over:
+            state = _Bits(self.shape.bits, is_whole=False)
+        elif state is not None:
+            state.is_whole = True
+        return Change(state, _ENDLESS, state is not None)
+
+    def read(self, reply: Any) -> bool:
+        return bool(reply)
+
+
+class Asking(NamedTuple):
+    """Tell whether a text may be a member, and how many there are; nothing unless there is a filter that is whole."""
+
+    shape: Shape
+    text: str
+
+    @property
+    def script(self) -> str:
+        return "bloom_test"
+
+    @property
+    def arguments(self) -> tuple[int, ...]:
+        return (self.shape.bits, *self.shape.positions(self.text))
+
+    def apply(self, state: _Bits | None, now: float) -> Change:
+        if state is None:
+            return Change(None, now, None)
+        found = (state.has(self.shape.positions(self.text)), state.members)
+        return Change(state, _ENDLESS, found if state.is_whole else None)
+
+    def read(self, reply: Any) -> tuple[bool, int] | None:
+        return None if reply is None else (bool(reply[0]), int(reply[1]))
+
+
+class Bloom:
+    """Answers for a predicate where its filter is certain.
+
+    Args:
+        name: what the guarded function is called.
+        capacity: how many members the filter is made for.
+        shape: its size.
+        namespace: that of the cache.
+    """
+
+    word = "bloom"
+    looks_back = False
+
+    def __init__(self, name: str, capacity: int, shape: Shape, namespace: str) -> None:
+        self.capacity = capacity
+        self.shape = shape
+        self._is_known = False
+        self.tally = f"bloom:{namespace}:{name}:{capacity}:{shape.bits}:{shape.hashes}"
+
+    async def enter(self, way: Way, key: str) -> Instead | None:
+        """Answer a call if the filter is certain; see `Guard.enter`."""
+        try:
+            found = await way.tallies.step(self.tally, Asking(self.shape, key))
+        except StoreError:  # then the function has to tell
+            return None
+        if found is None:
+            return None
+        self._is_known = True
+        return None if found[0] else _NO
+
+    async def leave(self, way: Way, key: str, ticket: None, error: BaseException | None) -> None:
+        """Nothing: the filter learns from nobody but `add`."""
+
+    async def add(self, way: Way, text: str) -> None:
+        """Add a member. A filter that was there, and is no more, is not made anew: the other members would be missing."""
+        step = Adding(self.shape, (text,), may_make=not self._is_known)
+        self._is_known = await way.tallies.step(self.tally, step) or self._is_known
+
+    async def fill(self, way: Way, texts: Iterable[str]) -> None:
+        """Make the filter anew, with these members; those that others add meanwhile stay in it."""
+        await way.tallies.step(self.tally, Filling(self.shape, is_over=False))
+        members = iter(texts)
+        while some := tuple(islice(members, _AT_ONCE)):
+            if not await way.tallies.step(self.tally, Adding(self.shape, some, may_make=False)):
+                raise StoreError("the filter was lost while it was filled", store="", operation="fill")
+        await way.tallies.step(self.tally, Filling(self.shape, is_over=True))
+        self._is_known = True
+
+    async def contents(self, way: Way) -> Contents | None:
+        """Return what is in the filter."""
+        found = await way.tallies.step(self.tally, Asking(self.shape, ""))
+        return None if found is None else Contents(found[1], self.capacity, rate_of(self.shape, found[1]))
+
+
+_NO = Instead(False)
+
+
+class BloomFilter(Handle):
+    """The filter of a predicate, as its users see it. For coroutine functions, what its methods return is to be awaited."""
+
+    def __init__(self, reach: Reach, guard: Bloom) -> None:
+        super().__init__(reach)
+        self._guard = guard
+
+    def add(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Say that the function may answer True for these arguments.
+
+        Raises:
+            StoreError: the store is out of reach, so that others would not know.
+        """
+        return self._reach.run(self._guard.add(self._reach.way, self._reach.key(args, kwargs)))
+
+    def fill(self, calls: Iterable[Any]) -> Any:
+        """Make the filter anew: the function may answer True for these calls, and for no others.
+
+        Args:
+            calls: for each a tuple of arguments, a mapping of named ones, or the only argument itself.
+
+        Raises:
+            StoreError: the store is out of reach; the filter is certain of nothing until it has been filled.
+        """
+        return self._reach.run(self._guard.fill(self._reach.way, map(self._reach.key_of_one, calls)))
+
+    def peek(self) -> Any:
+        """Return what is in the filter, a `Contents`; ``None`` if it is certain of nothing.
+
+        Raises:
+            StoreError: the store is out of reach.
+        """
+        return self._reach.run(self._guard.contents(self._reach.way))

@@ -1,0 +1,46 @@
+"""Bloom's filter: a set of texts in a few bits for each, which may take a text for a member that is none, and never the
+reverse.
+
+Pure arithmetic over plain values (Bloom, "Space/time trade-offs in hash coding with allowable errors", 1970; the positions are
+derived from two hashes, as in Kirsch and Mitzenmacher, "Less hashing, same performance", 2006).
+"""
+
+from __future__ import annotations
+
+import math
+from hashlib import blake2b
+from typing import NamedTuple
+
+__all__ = ["Shape", "rate_of", "shape_for"]
+
+_LN2 = math.log(2)
+
+
+class Shape(NamedTuple):
+    """The size of a filter.
+
+    Attributes:
+        bits: how many bits it has.
+        hashes: how many of them stand for a text.
+    """
+
+    bits: int
+    hashes: int
+
+    def positions(self, text: str) -> list[int]:
+        """Return which bits stand for a text."""
+        digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        first, step = int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little") | 1
+        return [(first + index * step) % self.bits for index in range(self.hashes)]
+
+
+def shape_for(capacity: int, false_positive_rate: float) -> Shape:
+    """Return the smallest filter that keeps to a rate of false positives with so many members."""
+    bits = math.ceil(-capacity * math.log(false_positive_rate) / _LN2**2)
+    return Shape(bits, max(1, round(bits / capacity * _LN2)))
+
+
+def rate_of(shape: Shape, members: int) -> float:
+    """Return the rate of false positives that is to be expected with so many members."""
+    rate: float = (1 - math.exp(-shape.hashes * members / shape.bits)) ** shape.hashes
+    return rate

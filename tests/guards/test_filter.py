@@ -1,0 +1,64 @@
+"""The arithmetic of Bloom filters, and the scripts against it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.guards.twin import Twin
+from tests.servers.server import Server
+
+from stillroom.guards.bloom import Adding, Asking, Filling
+from stillroom.guards.filter import Shape, rate_of, shape_for
+from stillroom.stores.redis.scripts import BY_NAME
+
+
+@pytest.mark.parametrize(
+    ("capacity", "rate", "bits", "hashes"), [(1000, 0.01, 9586, 7), (1000, 0.001, 14378, 10), (1, 0.5, 2, 1), (10, 0.9, 3, 1)]
+)
+def test_a_filter_is_as_small_as_it_can_be(capacity: int, rate: float, bits: int, hashes: int) -> None:
+    assert shape_for(capacity, rate) == Shape(bits, hashes)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.01, 0.002])
+def test_the_rate_of_false_positives_is_within_a_fifth_of_what_was_asked_for(rate: float) -> None:
+    capacity = 5000
+    shape = shape_for(capacity, rate)
+    state: Any = None
+    for start in range(0, capacity, 500):
+        state = Adding(shape, tuple(f"in {n}" for n in range(start, start + 500))).apply(state, 0).state
+    strangers = int(1000 / rate)
+    taken = sum(Asking(shape, f"out {n}").apply(state, 0).reply[0] for n in range(strangers))
+    assert taken / strangers == pytest.approx(rate, rel=0.2)
+    assert rate_of(shape, capacity) == pytest.approx(rate, rel=0.05)
+
+
+@given(st.sets(st.text(), max_size=50), st.integers(1, 60))
+def test_no_member_is_ever_missed(members: set[str], capacity: int) -> None:
+    shape = shape_for(capacity, 0.05)
+    state = Adding(shape, tuple(members)).apply(None, 0).state
+    assert all(Asking(shape, text).apply(state, 0).reply[0] for text in members)
+
+
+texts = st.sampled_from([f"text {n}" for n in range(12)])
+steps = st.one_of(
+    st.builds(lambda some, may: ("add", tuple(some), may), st.lists(texts, max_size=4), st.booleans()),
+    st.builds(lambda text: ("test", text, None), texts),
+    st.builds(lambda is_over: ("fill", is_over, None), st.booleans()),
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(steps, max_size=20))
+def test_the_scripts_decide_as_python_does(redis_server: Server, steps: list[Any]) -> None:
+    shape, twin = shape_for(8, 0.1), Twin(redis_server, BY_NAME)
+    for kind, what, may in steps:
+        step: Any = {
+            "add": lambda: Adding(shape, what, may),  # noqa: B023 - called at once
+            "test": lambda: Asking(shape, what),  # noqa: B023
+            "fill": lambda: Filling(shape, what),  # noqa: B023
+        }[kind]()
+        mine, its = twin.both(step)
+        assert its == mine
