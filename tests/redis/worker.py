@@ -58,7 +58,7 @@ class Job:
         clock: dict[str, Any] = {"clock": SkewedClock(config["skew"])} if config.get("skew") else {}
         if config.get("date_is_off_by"):
             _move_the_date(config["date_is_off_by"])
-        self.cache = Cache(config["url"], **clock, **config["options"])
+        self.cache = Cache(config["url"], client_name=f"worker-{os.getpid()}", **clock, **config["options"])
         self.names: dict[str, Any] = {"cache": self.cache, "job": self, "time": time, "os": os, "asyncio": asyncio}
         self.names |= {"threading": threading, "get_or_load": self.get_or_load, "verb": self.verb}
         for name, settings in SETTINGS.items():
