@@ -123,14 +123,6 @@ class Job:
         """Call a verb of the worker's colour."""
         return getattr(self.cache, "a" + name if self.is_async else name)(*args, **kwargs)
 
-    def timed(self, function: Any, *args: Any) -> Any:
-        """Call a function, and say when it returned, on the clock that all processes of a machine share."""
-
-        async def atimed() -> tuple[Any, float]:
-            return await function(*args), time.monotonic()
-
-        return atimed() if self.is_async else (function(*args), time.monotonic())
-
     async def storm(self, chance: random.Random) -> None:
         """Write, read and delete names at random."""
         for _ in range(150):
