@@ -1,10 +1,13 @@
 """Runs the tests of the cache on every store that a cache may be on.
 
-Tests in `FOLDERS` run in memory and on a single Redis server; those marked ``every_store`` also on a Cluster, and on both with
-a near store in front. ``memory_only`` says why a test means nothing elsewhere; ``by_reference`` is for tests that tell values
-apart by identity, which then survives the way to the server and back. Nothing in a test says which store it is on:
-``Cache()`` opens one of the kind that it runs on, under a prefix of its own, and `new_store` and `new_chaos` make one for tests
-that need the store itself. ``pytest --store memory`` runs on one kind only.
+Each test in one of the `FOLDERS` runs on all `KINDS`: in memory, on a single Redis server, on a Cluster, and on both with a
+near store in front; those of guards, which no near store has a part in, on the first three. ``memory_only`` says why a test
+means nothing elsewhere; ``by_reference`` is for tests that tell values apart by identity, which then survives the way to the
+server and back. Nothing in a test says which store it is on: ``Cache()`` opens one of the kind that it runs on, under a prefix
+of its own, and `new_store` and `new_chaos` make one for tests that need the store itself. ``pytest --store memory`` runs on one
+kind only.
+
+What is said of very many cases that differ in little is tried out of all of them in memory, and of a part elsewhere: `stride`.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 from tests.concurrency.meeting import eventually
+from tests.servers.fixtures import is_clean, make_clean
 
 from stillroom import Cache
 from stillroom._runtime.clock import SystemClock
@@ -31,9 +35,8 @@ if TYPE_CHECKING:
     from stillroom.stores.redis.opening import RedisStores
 
 KINDS: Final = ("memory", "redis", "cluster", "redis+near", "cluster+near")
-USUAL: Final = KINDS[:2]
-FOLDERS: Final = ("tests/engine", "tests/surface", "tests/concurrency", "tests/guards")
-SERVERS: Final = {"redis": "redis_server", "cluster": "redis_cluster"}
+FOLDERS: Final = {"tests/engine": KINDS, "tests/surface": KINDS, "tests/concurrency": KINDS, "tests/guards": KINDS[:3]}
+SERVERS: Final = {"redis": "_redis_server", "cluster": "_redis_cluster"}
 LONG: Final = 5.0
 """Seconds that an operation on a server may take: a busy machine must not look like an outage."""
 
@@ -68,9 +71,7 @@ def _kinds(test: pytest.Item) -> tuple[str, ...]:
     if why is not None:
         assert why.args, f"{test.nodeid}: memory_only must say why"
         return ()
-    if not any(test.nodeid.startswith(folder) for folder in FOLDERS):
-        return ()
-    return KINDS if test.get_closest_marker("every_store") else USUAL
+    return next((kinds for folder, kinds in FOLDERS.items() if test.nodeid.startswith(folder)), ())
 
 
 class Backend:
@@ -139,7 +140,7 @@ class Backend:
         if alive:
             return [*map(repr, store._shared.renewal._held), *([] if store.near is None else self.leases(store.near, alive))]
         nodes = self._server.primaries() if hasattr(self._server, "primaries") else [self._server]
-        found = [key for node in nodes for key in node.client().scan_iter(self.prefixes[id(store)] + "!*")]
+        found = [key for node in nodes for key in node.client().scan_iter(self.prefixes[id(store)] + "!*", count=1000)]
         return [*map(repr, found), *([] if store.near is None else self.leases(store.near, alive))]
 
     def close(self) -> None:
@@ -165,8 +166,7 @@ _current = [Backend("memory")]
 def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
     """The kind of store that the test runs on."""
     kind = getattr(request, "param", "memory")
-    server = SERVERS.get(kind.partition("+")[0])
-    made = Backend(kind, server and request.getfixturevalue(server))
+    made = Backend(kind, _server(request, kind.partition("+")[0]))
     if request.node.get_closest_marker("by_reference"):
         made.references = []
     monkeypatch.setattr(sys.modules["stillroom.cache"], "open_store", made.open)  # the package has a `cache` of its own
@@ -177,6 +177,18 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     failures = [failure for failure in made.failures if "closed" not in str(failure)]
     if failures:
         pytest.fail(f"the store was out of reach: {failures}", pytrace=False)
+
+
+def _server(request: pytest.FixtureRequest, kind: str) -> Any:
+    """Return what runs the stores of a kind, without a key; it is healed only after tests that may do it harm."""
+    if kind not in SERVERS:
+        return None
+    server = request.getfixturevalue(SERVERS[kind])
+    if is_clean(server):
+        server.flush()
+    else:
+        make_clean(server)
+    return server
 
 
 # For tests that need the store itself
@@ -197,7 +209,7 @@ def new_chaos(clock: Clock | None = None, **bounds: Any) -> Any:
 
 def stride() -> int:
     """Return which part of very many cases is enough on the kind of store that the test runs on: one in so many."""
-    return {"memory": 1, "redis": 5}.get(_current[-1].kind, 20)
+    return {"memory": 1, "redis": 2}.get(_current[-1].kind, 7)
 
 
 def let_go(cache: Cache) -> None:

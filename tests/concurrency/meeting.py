@@ -6,7 +6,10 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stillroom._runtime.flights import Flight
 
 PATIENCE = 5.0
 """Seconds after which something hangs."""
@@ -97,7 +100,13 @@ def inner(cache: Any) -> Any:
 
 def passengers(cache: Any) -> int:
     """Return how many callers wait for the loads of a cache, leaders included."""
-    return sum(flight.passengers for flight in list(cache._core.flights._table.values()))
+    return sum(map(waiting, list(cache._core.flights._table.values())))
+
+
+def waiting(flight: Flight) -> int:
+    """Return how many callers wait for a load, the leader included; not those who still ask whether its lease stands."""
+    leader_is_told = flight.loop is not None and not flight.stays
+    return min(flight.passengers, len(flight._wakers) + (0 if leader_is_told else 1))
 
 
 class Loop:

@@ -15,7 +15,6 @@ from tests.concurrency.apart import run_apart
 from tests.concurrency.meeting import PATIENCE, Gate, Loop, Worker, eventually, eventually_async, passengers
 
 from stillroom import Cache, LockTimeout
-from stillroom._runtime import blocking, flights, tasks
 from stillroom._runtime import clock as clocks
 from stillroom._runtime.pool import Pool
 from stillroom.testing import FakeClock
@@ -24,14 +23,6 @@ from stillroom.testing import FakeClock
 @pytest.fixture
 def cache(clock: FakeClock) -> Cache:
     return Cache(clock=clock)
-
-
-@pytest.fixture
-def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever waits looks about more often than every second or two."""
-    assert flights.LOOK_EVERY <= 2
-    monkeypatch.setattr(tasks, "LOOK_EVERY", 0.02)
-    monkeypatch.setattr(blocking, "LOOK_EVERY", 0.02)
 
 
 # Flights that nobody has claimed

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.backends import Backend, leases, new_chaos
+from tests.backends import Backend, leases, new_chaos, stride
 from tests.concurrency.meeting import Worker, eventually, inner, joined
 
 from stillroom import Cache
@@ -276,7 +276,7 @@ def test_a_cache_may_be_configured_while_functions_come_and_go(quick_switches: N
             assert cache(ttl=5, name="x")(lambda k: k)(1) == 1
 
     def configure() -> None:
-        for _ in range(300):
+        for _ in range(300 // stride()):
             cache.configure("memory://")
 
     workers = [Worker(decorate) for _ in range(2)]

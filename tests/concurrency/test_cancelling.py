@@ -204,6 +204,7 @@ def test_a_loop_that_ends_with_asyncio_run_hands_its_loads_over() -> None:
     assert pair.loads == [1, 1]
 
 
+@pytest.mark.usefixtures("_looks_often")
 @pytest.mark.parametrize("waiter", ["thread", "task"])
 def test_a_loop_that_is_closed_with_a_load_in_progress_hands_it_over(waiter: str) -> None:
     """Rules 18 and 27: the load can never end, so whoever waits for it loads, on a thread or on another loop."""

@@ -10,10 +10,10 @@ import os
 import pytest
 from tests.concurrency.apart import run_apart
 
-pytestmark = pytest.mark.memory_only("these tests run in processes of their own, with caches of their own")
-
-
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+pytestmark = [
+    pytest.mark.memory_only("these tests run in processes of their own, with caches of their own"),
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork"),
+]
 
 CHILD = """
 cache = Cache({store})

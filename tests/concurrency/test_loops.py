@@ -13,7 +13,7 @@ from typing import Any
 import blockbuster
 import pytest
 from tests.backends import new_chaos
-from tests.concurrency.meeting import PATIENCE, Gate, Loop, Worker, eventually, joined
+from tests.concurrency.meeting import PATIENCE, Gate, Loop, Worker, eventually, joined, passengers
 
 from stillroom import Cache
 
@@ -71,7 +71,7 @@ def test_one_cache_serves_an_event_loop_in_each_thread(plain: bool) -> None:
         return await asyncio.gather(*(load(k) for k in (1, 2, 1, 2)))
 
     workers = [Worker(lambda: asyncio.run(main())) for _ in range(8)]
-    eventually(lambda: sum(flight.passengers for flight in list(cache._core.flights._table.values())) == 32)
+    eventually(lambda: passengers(cache) == 32)
     gate.open()
     assert [worker.join() for worker in workers] == [[1, 2, 1, 2]] * 8
     assert sorted(loads) == [1, 2]

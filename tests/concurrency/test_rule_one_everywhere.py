@@ -11,9 +11,6 @@ import pytest
 from tests.backends import stride
 from tests.concurrency.points import UNDER_ATTACK, Prepare, Scene, World, attacks_at_every_point, collect, run, settle
 
-pytestmark = pytest.mark.every_store
-
-
 both = pytest.mark.parametrize("is_async", [False, True], ids=["threads", "tasks"])
 however_it_ends = pytest.mark.parametrize("failing", [False, True], ids=["loads", "fails"])
 shapes = pytest.mark.parametrize("shape", ["by_arguments", "by_name"])

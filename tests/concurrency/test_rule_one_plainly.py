@@ -14,9 +14,6 @@ from tests.concurrency.meeting import PATIENCE, Gate, Loop, Worker, eventually
 from stillroom import Cache
 from stillroom.testing import FakeClock
 
-pytestmark = pytest.mark.every_store
-
-
 WAYS = ("key", "function", "tag", "namespace", "clear", "put", "refresh", "delete", "set")
 
 

@@ -13,9 +13,6 @@ from tests.concurrency.meeting import Gate, Loop, Worker, eventually, eventually
 
 from stillroom import Cache
 
-pytestmark = pytest.mark.every_store
-
-
 stores = pytest.mark.parametrize("plain", [True, False], ids=["plain", "engine"])
 
 

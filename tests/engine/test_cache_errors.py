@@ -6,6 +6,7 @@ import traceback
 from typing import Any
 
 import pytest
+from tests.concurrency.meeting import waiting
 from tests.engine.scene import Cached, Origin, Scene
 
 from stillroom.observe.events import LoadFailed
@@ -129,7 +130,7 @@ async def test_callers_who_waited_get_the_error_too(scene: Scene, origin: Origin
         await scene.until(lambda: origin.loads == 1)
         (flight,) = scene.cache._core.flights._table.values()
         others = [scene.begin(load()) for _ in range(3)]
-        await scene.until(lambda: flight.passengers == 4)
+        await scene.until(lambda: waiting(flight) == 4)
     for caller in (first, *others):
         with pytest.raises(OSError, match="down") as caught:
             await caller.result()

@@ -13,8 +13,6 @@ from tests.engine.scene import Origin, Scene
 from stillroom import ConfigurationError
 from stillroom.observe.events import LoadFinished
 
-pytestmark = pytest.mark.every_store
-
 
 @pytest.mark.parametrize("ttl", [600, 600.0, "10m", "9m60s", timedelta(minutes=10)], ids=repr)
 async def test_a_value_is_fresh_for_its_ttl_and_no_longer(scene: Scene, origin: Origin, ttl: Any) -> None:

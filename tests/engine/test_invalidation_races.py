@@ -11,8 +11,6 @@ from tests.engine.scene import Cached, Origin, Scene
 
 from stillroom.testing import ChaosStore
 
-pytestmark = pytest.mark.every_store
-
 
 @pytest.fixture
 def chaos(scene: Scene) -> ChaosStore:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.concurrency.meeting import waiting
 from tests.engine.scene import Origin, Scene
 
 from stillroom.observe.events import Outcome
@@ -46,7 +47,6 @@ async def test_a_value_that_was_put_has_all_its_hits(scene: Scene) -> None:
     assert [await load() for _ in range(3)] == ["given", "given", "v2"]
 
 
-@pytest.mark.memory_only("on a shared store, who joins a load that has just ended looks once more, and that is a hit")
 async def test_callers_who_come_together_after_the_last_hit_share_one_load(scene: Scene, origin: Origin) -> None:
     """Rule 17."""
     load = scene.cached(max_hits=1)
@@ -57,7 +57,7 @@ async def test_callers_who_come_together_after_the_last_hit_share_one_load(scene
         await scene.until(lambda: origin.loads == 2)
         (flight,) = scene.cache._core.flights._table.values()
         others = [scene.begin(load()) for _ in range(3)]
-        await scene.until(lambda: flight.passengers == 4)
+        await scene.until(lambda: waiting(flight) == 4)
     assert [await caller.result() for caller in (first, *others)] == ["v2"] * 4
     assert origin.loads == 2
 

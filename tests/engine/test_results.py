@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.concurrency.meeting import waiting
 from tests.engine.scene import PATIENCE, Origin, Scene
 
 from stillroom.observe.events import LoadFailed, LoadFinished, ResultRefused
@@ -145,7 +146,7 @@ async def test_callers_who_come_together_do_not_share_what_can_be_used_only_once
         await scene.until(lambda: origin.loads == 1)
         (flight,) = scene.cache._core.flights._table.values()
         second = scene.begin(load())
-        await scene.until(lambda: flight.passengers == 2)
+        await scene.until(lambda: waiting(flight) == 2)
     assert [[*await first.result()], [*await second.result()]] == [[1, 2], [1, 2]]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.concurrency.meeting import waiting
 from tests.engine.scene import Origin, Scene
 
 
@@ -17,7 +18,7 @@ async def test_callers_of_one_key_share_a_load(scene: Scene, origin: Origin, set
         await scene.until(lambda: origin.loads == 1)
         (flight,) = scene.cache._core.flights._table.values()
         others = [scene.begin(load()) for _ in range(5)]
-        await scene.until(lambda: flight.passengers == 6)
+        await scene.until(lambda: waiting(flight) == 6)
     assert [await caller.result() for caller in (first, *others)] == ["v1"] * 6
     assert origin.loads == 1
     stats = load.function.stats

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.concurrency.meeting import waiting
 from tests.engine.scene import Origin, Scene
 
 from stillroom.observe.events import LoadFinished
@@ -61,7 +62,7 @@ async def test_callers_who_joined_the_load_get_what_was_not_stored(scene: Scene,
         await scene.until(lambda: origin.loads == 1)
         (flight,) = scene.cache._core.flights._table.values()
         second = scene.begin(load())
-        await scene.until(lambda: flight.passengers == 2)
+        await scene.until(lambda: waiting(flight) == 2)
     assert [await first.result(), await second.result()] == ["v1", "v1"]
     assert origin.loads == 1
 

@@ -14,6 +14,8 @@ from stillroom.guards.bloom import Adding, Asking, Filling
 from stillroom.guards.filter import Shape, rate_of, shape_for
 from stillroom.stores.redis.scripts import BY_NAME
 
+pytestmark = pytest.mark.memory_only("it takes no cache")
+
 
 @pytest.mark.parametrize(
     ("capacity", "rate", "bits", "hashes"), [(1000, 0.01, 9586, 7), (1000, 0.001, 14378, 10), (1, 0.5, 2, 1), (10, 0.9, 3, 1)]

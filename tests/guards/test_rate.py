@@ -14,6 +14,7 @@ from stillroom.guards.rate import Bucket, Rate, Standing, State, Window, look, t
 from stillroom.guards.rate_limit import Taking
 from stillroom.stores.redis.scripts import BY_NAME
 
+pytestmark = pytest.mark.memory_only("it takes no cache")
 EIGHTH = 0.125  # exact in binary, and a whole number of microseconds
 
 

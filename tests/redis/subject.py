@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -102,7 +103,29 @@ def subjects(colour: str) -> Iterator[Callable[..., Subject]]:
         subject.close()
 
 
+TICK = 0.01
+"""Seconds between two looks at whether the machine has time for this process."""
+
+
 def timed(work: Callable[[], Any]) -> float:
+    """Return how many seconds something takes, without those in which the machine had none for this process."""
+    lost, over = 0.0, threading.Event()
+
+    def tick() -> None:
+        nonlocal lost
+        is_over = False
+        while not is_over:
+            looked = time.monotonic()
+            is_over = over.wait(TICK)
+            lost += max(0.0, time.monotonic() - looked - 2 * TICK)
+
+    ticking = threading.Thread(target=tick)
+    ticking.start()
     began = time.monotonic()
-    work()
-    return time.monotonic() - began
+    try:
+        work()
+    finally:
+        took = time.monotonic() - began
+        over.set()
+        ticking.join()
+    return took - lost

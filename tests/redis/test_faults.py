@@ -21,7 +21,7 @@ from stillroom._runtime.runtime import drive
 from stillroom.observe.events import EntryUnreadable, StoreLost, StoreRegained
 
 SLACK = 0.12
-"""Seconds that a busy machine may add to what a time limit allows."""
+"""Seconds that the work around it may add to what a time limit allows."""
 TIMEOUT = 0.25
 
 
@@ -276,15 +276,14 @@ def test_raise_tells_the_caller_and_is_quick_about_it(own_server: Server, made: 
     assert subject.is_right("1")
     subject.answers["1"] = 2
     own_server.pause()
-    for work in (lambda: subject.get("1"), lambda: subject.invalidate("1"), lambda: subject.verb("get", "n")):
-        began = time.monotonic()
+
+    def raises(work: Callable[[], Any]) -> None:
         with pytest.raises(StoreError):
             work()
-        assert time.monotonic() - began < TIMEOUT + SLACK
-    began = time.monotonic()
-    with pytest.raises(StoreError):
-        subject.get("1")
-    assert time.monotonic() - began < 0.05
+
+    for work in (lambda: subject.get("1"), lambda: subject.invalidate("1"), lambda: subject.verb("get", "n")):
+        assert timed(lambda work=work: raises(work)) < TIMEOUT + SLACK  # type: ignore[misc]
+    assert timed(lambda: raises(lambda: subject.get("1"))) < 0.05
     own_server.resume()
     subject.recovers()
     assert subject.is_right("1"), "the invalidation that raised has been replayed"
@@ -488,7 +487,6 @@ def test_the_state_of_a_store_is_known_to_both_colours(own_server: Server) -> No
 
     async def main() -> None:
         assert cache.health().state == "down"
-        assert timed(lambda: None) < 1
         assert await cache.aget("n", 1) == 1
 
     asyncio.run(main())

@@ -12,7 +12,7 @@ from typing import Any
 
 import blockbuster
 import pytest
-from tests.concurrency.meeting import Gate, Worker, eventually
+from tests.concurrency.meeting import Gate, Worker, eventually, passengers
 from tests.servers.proxy import Proxy
 from tests.servers.server import Server
 from tests.servers.waiting import eventually as eventually_at_server
@@ -137,7 +137,7 @@ def test_a_loop_in_each_thread(redis_server: Server, cache: Cache) -> None:
         return await asyncio.gather(*(load(k) for k in (1, 2, 1, 2)))
 
     workers = [Worker(lambda: asyncio.run(main())) for _ in range(6)]
-    eventually(lambda: sum(flight.passengers for flight in list(cache._core.flights._table.values())) == 24)
+    eventually(lambda: passengers(cache) == 24)
     gate.open()
     assert [worker.join() for worker in workers] == [[1, 2, 1, 2]] * 6
     assert sorted(loads) == [1, 2]

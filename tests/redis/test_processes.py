@@ -102,20 +102,20 @@ def test_a_clock_that_is_wrong_changes_nothing(redis_server: Server, tmp_path: P
         for loader, other in (workers.workers, workers.workers[::-1]):
             name = f"of-{loader.colour}"
             workers.set(name, 1)
-            assert loader.ask(f"verb('set', '{name}', 1, 0.4)") is None
             began = time.monotonic()
+            assert loader.ask(f"verb('set', '{name}', 1, 0.8)") is None
             assert loader.ask(f"plain('{name}')") == 1
             workers.set(name, 2)
             assert other.ask(f"plain('{name}')") == 1, "fresh for both"
             assert other.ask(f"verb('get', '{name}')") == 1
             left = other.ask(f"verb('ttl', '{name}')")
             assert left is not None
-            assert 0 < left < 0.41
+            assert 0 < left < 0.81
             long = other.ask("verb('set', 'long', 1, 100)") or loader.ask("verb('ttl', 'long')")
             assert 95 < long < 100.1, "but for how exactly the clock of the server is known"
             eventually(lambda o=other, n=name: o.ask(f"verb('get', '{n}')") is None)  # type: ignore[misc]
-            assert 0.3 < time.monotonic() - began < 0.7
-            eventually(lambda lo=loader, n=name: lo.ask(f"verb('get', '{n}')") is None, within=0.1)  # type: ignore[misc]
+            assert 0.79 < time.monotonic() - began < 5
+            eventually(lambda lo=loader, n=name: lo.ask(f"verb('get', '{n}')") is None, within=1)  # type: ignore[misc]
             assert loader.ask(f"stale('{name}')") == 2
             workers.set(name, 3)
             time.sleep(0.06)

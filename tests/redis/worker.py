@@ -58,7 +58,7 @@ class Job:
         clock: dict[str, Any] = {"clock": SkewedClock(config["skew"])} if config.get("skew") else {}
         if config.get("date_is_off_by"):
             _move_the_date(config["date_is_off_by"])
-        self.cache = Cache(config["url"], **clock, **config["options"])
+        self.cache = Cache(config["url"], client_name=f"worker-{os.getpid()}", **clock, **config["options"])
         self.names: dict[str, Any] = {"cache": self.cache, "job": self, "time": time, "os": os, "asyncio": asyncio}
         self.names |= {"threading": threading, "get_or_load": self.get_or_load, "verb": self.verb}
         for name, settings in SETTINGS.items():
@@ -122,14 +122,6 @@ class Job:
     def verb(self, name: str, *args: Any, **kwargs: Any) -> Any:
         """Call a verb of the worker's colour."""
         return getattr(self.cache, "a" + name if self.is_async else name)(*args, **kwargs)
-
-    def timed(self, function: Any, *args: Any) -> Any:
-        """Call a function, and say when it returned, on the clock that all processes of a machine share."""
-
-        async def atimed() -> tuple[Any, float]:
-            return await function(*args), time.monotonic()
-
-        return atimed() if self.is_async else (function(*args), time.monotonic())
 
     async def storm(self, chance: random.Random) -> None:
         """Write, read and delete names at random."""

@@ -1,6 +1,7 @@
 """The servers that tests share: started when first asked for, clean for each test, ended with the session.
 
-A test may do to them what it likes, and heals nothing. `own_server` is for tests that need one to themselves.
+A test may do to them what it likes, and heals nothing. `own_server` is for tests that need one to themselves. Tests of the
+cache do nothing but use them, so what they find clean need not be cleaned for each of very many; see `tests.backends`.
 """
 
 from __future__ import annotations
@@ -29,6 +30,28 @@ def _kept(shared: Shared) -> Iterator[Shared]:
         yield shared
     finally:
         shared.stop()
+
+
+_clean: set[int] = set()
+"""The shared servers to which nothing has been done since they were made clean, but to read and write keys."""
+
+
+def is_clean(shared: Server | Cluster | Sentinel) -> bool:
+    """Tell whether there is nothing to be undone, apart from keys."""
+    return id(shared) in _clean
+
+
+def make_clean(shared: Server | Cluster | Sentinel) -> None:
+    """Undo whatever was done to something shared."""
+    shared.clean()
+    _clean.add(id(shared))
+
+
+def _lent(shared: Shared) -> Shared:
+    """Return something shared, clean, for a test that may do to it what it likes."""
+    make_clean(shared)
+    _clean.discard(id(shared))
+    return shared
 
 
 @pytest.fixture(scope="session")
@@ -69,36 +92,31 @@ def _sentinel() -> Iterator[Sentinel]:
 @pytest.fixture
 def redis_server(_redis_server: Server) -> Server:
     """An empty Redis server."""
-    _redis_server.clean()
-    return _redis_server
+    return _lent(_redis_server)
 
 
 @pytest.fixture
 def tls_server(_tls_server: Server) -> Server:
     """An empty Redis server that speaks TLS only; clients need its ``options``."""
-    _tls_server.clean()
-    return _tls_server
+    return _lent(_tls_server)
 
 
 @pytest.fixture
 def tiny_server(_tiny_server: Server) -> Server:
     """An empty Redis server with little memory, which evicts what was not used for longest."""
-    _tiny_server.clean()
-    return _tiny_server
+    return _lent(_tiny_server)
 
 
 @pytest.fixture
 def redis_cluster(_redis_cluster: Cluster) -> Cluster:
     """An empty Redis Cluster of three primaries and three replicas."""
-    _redis_cluster.clean()
-    return _redis_cluster
+    return _lent(_redis_cluster)
 
 
 @pytest.fixture
 def sentinel(_sentinel: Sentinel) -> Sentinel:
     """An empty master with a replica, and three Sentinels."""
-    _sentinel.clean()
-    return _sentinel
+    return _lent(_sentinel)
 
 
 @pytest.fixture

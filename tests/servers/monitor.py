@@ -12,15 +12,16 @@ from typing import Any, NamedTuple
 from redis.exceptions import ConnectionError as Disconnected
 from tests.servers.waiting import PATIENCE
 
-LINE = re.compile(rb"[\d.]+ \[\d+ (\S+)\] (.*)", re.DOTALL)
+LINE = re.compile(rb"([\d.]+) \[\d+ (\S+)\] (.*)", re.DOTALL)
 WORD = re.compile(rb'"((?:[^"\\]|\\.)*)"')
 
 
 class Command(NamedTuple):
-    """A command: which client sent it (``"lua"`` for scripts), and its words as they were sent."""
+    """A command: which client sent it (``"lua"`` for scripts), its words as they were sent, and when, by the server's clock."""
 
     client: str
     words: tuple[bytes, ...]
+    at: float
 
     @property
     def name(self) -> str:
@@ -60,7 +61,7 @@ def monitored(client: Any, connection: Any) -> Iterator[list[Command]]:
 def _parsed(line: bytes) -> Command:
     found = LINE.fullmatch(line)
     assert found is not None, line
-    return Command(found[1].decode(), tuple(_plain(word) for word in WORD.findall(found[2])))
+    return Command(found[2].decode(), tuple(_plain(word) for word in WORD.findall(found[3])), float(found[1]))
 
 
 def _plain(word: bytes) -> bytes:

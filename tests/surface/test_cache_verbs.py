@@ -14,9 +14,6 @@ import pytest
 from stillroom import Cache, ConfigurationError, StillroomError
 from stillroom.testing import FakeClock
 
-pytestmark = pytest.mark.every_store
-
-
 FALSY: tuple[Any, ...] = (None, 0, 0.0, "", b"", False, [], {}, ())
 
 

@@ -95,18 +95,17 @@ class Loader:
 
     async def take(self, call: Call) -> Take:
         """Begin a load whose value comes in pieces."""
-        return Take(self, call, await self._lease(call, None))
+        lease, _ = await self._lease(call, None)
+        return Take(self, call, lease)
 
     async def _under_lease(self, call: Call, flight: Flight, look: Look | None, purpose: Purpose) -> Answer:
         alone = call.source.policy.waits_its_turn and purpose is not Purpose.RENEW and not flight.is_lone
-        lease = await self._lease(call, look, renew=purpose is Purpose.RENEW, alone=alone)
+        lease, faster = await self._lease(call, look, renew=purpose is Purpose.RENEW, alone=alone)
         entry: Entry[Any] | None = None
         try:
-            if lease is not None and look is not None:
-                faster = self._found_meanwhile(call, lease.reading, look[0])
-                if faster is not None:
-                    flight.is_lone = True  # others may have boarded after something that this entry has not seen
-                    return faster
+            if faster is not None:
+                flight.is_lone = True  # others may have boarded after something that this entry has not seen
+                return faster
             flight.begin((object(),) if lease is None else lease.reading.generations, lease)
             call.source.ledger.loads += 1
             began = self.now()
@@ -125,10 +124,10 @@ class Loader:
             if entry is not None and call.source.policy.keep_warm:
                 self._warmer.keep(call, entry, None if purpose is Purpose.REFRESH_BEHIND else self.now())
 
-    def _found_meanwhile(self, call: Call, known: Reading, seen: Reading) -> Answer | None:
+    def _found_meanwhile(self, call: Call, known: Reading, look: Look | None) -> Answer | None:
         """Return the answer that an entry gives which somebody stored since the caller looked."""
         entry = known.entry
-        if entry is MISSING or (seen.entry is not MISSING and known.stamp == seen.stamp):
+        if entry is MISSING or look is None or (look[0].entry is not MISSING and known.stamp == look[0].stamp):
             return None
         is_fresh = judge(entry, call.source.policy, self.now(), known.uses, 1.0) is Verdict.FRESH
         return served(entry, Outcome.HIT) if is_fresh else None
@@ -189,22 +188,29 @@ class Loader:
         except Exception as error:
             self._contain("fill", error)
 
-    async def _lease(self, call: Call, look: Look | None, *, renew: bool = False, alone: bool = False) -> Lease | None:
+    async def _lease(
+        self, call: Call, look: Look | None, *, renew: bool = False, alone: bool = False
+    ) -> tuple[Lease | None, Answer | None]:
+        """Return the lease to load under, if the store gives one, and the answer that makes the load needless, if there is one.
+
+        Who waits for its turn takes an answer also beside the lease of another: that may be somebody who waited as well, has
+        been faster, and is about to give the lease back.
+        """
         known: Reading | None = None
         if look is not None and look[0].entry is MISSING and look[0] is not LOST and look[1] == self._flights.landings:
             known = look[0]  # nothing was there, and nobody can have loaded it since: no need to look again
         try:
             lease = await self._store.lease(call.lookup, known, renew=renew, alone=alone)
             turns = 0
-            while not lease.is_granted:
+            while (faster := self._found_meanwhile(call, lease.reading, look)) is None and not lease.is_granted:
                 await self._runtime.pause(TURN)
                 turns += 1
                 known = lease.reading if turns % LOOK_AGAIN else None
                 lease = await self._store.lease(call.lookup, known, alone=True)
-            return lease
+            return lease, faster
         except Exception as error:
             self._contain("lease", error)
-            return None
+            return None, None
 
 
 def ttl_of(policy: Policy, arguments: Callable[[], Mapping[str, object]], value: object) -> float:
