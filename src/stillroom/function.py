@@ -148,11 +148,14 @@ class Operations:
         glancing = self._glances.on(side)
         if glancing is not None:
             landings = self.core.flights.landings
-            is_hit, found = await glancing.aglance(self._glances.prepared(self, glancing, values))
-            if is_hit:
-                self.source.ledger.hits += 1
-                return found
-            look = None if found is None else (found, landings)
+            prepared = self._glances.prepared(self, glancing, values)
+            question = glancing.ask(prepared)
+            if question is not None:
+                is_hit, found = glancing.told(prepared, question[1], await question[0])
+                if is_hit:
+                    self.source.ledger.hits += 1
+                    return found
+                look = None if found is None else (found, landings)
         return self.given(await side.engine.fetch(self.call_of(values, args, kwargs), look))
 
     def call_of(self, values: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:

@@ -63,22 +63,24 @@ class Glances:
         """Answer several calls: for each, whether it was a plain hit, and its value or else its answer."""
         landings = operations.core.flights.landings
         prepared = [self.prepared(operations, glancing, bound.values) for bound in bounds]
-        first: dict[Any, Bound] = {}  # of several calls with one key
-        for one, bound in zip(prepared, bounds, strict=True):
-            first.setdefault(one, bound)
-        seen = dict(zip(first, await glancing.glance_many(list(first)), strict=True))
-        missed = [one for one, (is_hit, _) in seen.items() if not is_hit]
-        calls = {one: operations.call_of(first[one].values, first[one].args, first[one].kwargs) for one in missed}
-        if missed:
-            looks = [(calls[one], None if seen[one][1] is None else (seen[one][1], landings)) for one in missed]
-            answers = await side.engine.fetch_all(looks)
-            seen.update({one: (False, answer) for one, answer in zip(missed, answers, strict=True)})
-        found: list[tuple[bool, Any]] = []
+        first = dict(zip(reversed(prepared), reversed(bounds), strict=True))  # of several calls with one key
+        distinct = prepared if len(first) == len(prepared) else list(dict.fromkeys(prepared))
+        found = await glancing.glance_many(distinct)
+        misses = [(one, reading) for one, (is_hit, reading) in zip(distinct, found, strict=True) if not is_hit]
+        if not misses and distinct is prepared:
+            operations.source.ledger.hits += len(found)
+            return [(True, operations.kept(operations.kind.shown(value))) for _, value in found]
+        calls = {one: operations.call_of(first[one].values, first[one].args, first[one].kwargs) for one, _ in misses}
+        looks = [(calls[one], None if reading is None else (reading, landings)) for one, reading in misses]
+        answers = await side.engine.fetch_all(looks) if looks else []
+        seen = dict(zip(distinct, found, strict=True))
+        seen.update({one: (False, answer) for one, answer in zip(calls, answers, strict=True)})
+        given: list[tuple[bool, Any]] = []
         for one, bound in zip(prepared, bounds, strict=True):
             is_hit, answer = seen[one]
             if is_hit:
                 operations.source.ledger.hits += 1
-                found.append((True, operations.kept(operations.kind.shown(answer))))
+                given.append((True, operations.kept(operations.kind.shown(answer))))
             else:
-                found.append((False, await operations.answered_again(calls[one], answer, bound is first[one])))
-        return found
+                given.append((False, await operations.answered_again(calls[one], answer, bound is first[one])))
+        return given

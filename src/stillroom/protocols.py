@@ -9,7 +9,7 @@ single ``send(None)``, so a store used by blocking callers must not suspend (see
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
@@ -315,8 +315,15 @@ class Glancing(Protocol):
         """
         ...
 
-    async def aglance(self, prepared: Any) -> tuple[bool, Any]:
-        """Do what `glance` does, for callers on event loops."""
+    def ask(self, prepared: Any) -> tuple[Awaitable[Any], object] | None:
+        """Ask for a key, for callers on event loops, who await the first of what is returned and give both to `told`.
+
+        There is no coroutine of the store's own, since each one costs every hit. ``None`` if a glance is not possible now.
+        """
+        ...
+
+    def told(self, prepared: Any, asked: object, outcome: Any) -> tuple[bool, Any]:
+        """Return what `glance` does, from what came of `ask`."""
         ...
 
     async def glance_many(self, prepared: Sequence[Any]) -> list[tuple[bool, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any, Final, TypeAlias, TypeVar
 
 from ..._runtime.runtime import drive
@@ -47,17 +48,26 @@ class GlancingGuarded(Guarded):
             return False, Borrowed(*drive(self._instead().read((prepared.lookup,)))[0])
         return seen if self._still_counts(spell, seen != UNASKED) else UNASKED
 
-    async def aglance(self, prepared: Any) -> Seen:
-        """Do what `glance` does, for callers on event loops."""
+    def ask(self, prepared: Any) -> tuple[Awaitable[Any], object] | None:
+        """Ask for a key, for callers on event loops; see `Glancing.ask`."""
         spell = self._situation.spell
         if spell.stand_in is not None:
-            return UNASKED
+            return None
+        question = self._glancing.ask(prepared)
+        return None if question is None else (question[0], (spell, question[1]))
+
+    def told(self, prepared: Any, asked: Any, outcome: Any) -> Seen:
+        """Return what came of it; see `Glancing.told`."""
+        spell, asked = asked
         try:
-            seen: Seen = await self._glancing.aglance(prepared)
+            seen: Seen = self._glancing.told(prepared, asked, outcome)
         except StoreError as error:
             self._failed(spell, error)
-            return False, Borrowed(*(await self._instead().read((prepared.lookup,)))[0])
-        return seen if self._still_counts(spell, seen != UNASKED) else UNASKED
+            return False, Borrowed(*drive(self._instead().read((prepared.lookup,)))[0])  # stand-ins never wait
+        situation = self._situation
+        if situation.is_suspect and seen != UNASKED:
+            situation.succeeded(spell)
+        return seen if situation.spell.stand_in is None else UNASKED
 
     async def glance_many(self, prepared: Any) -> list[Seen]:
         """Look for several keys; see `Glancing.glance_many`."""

@@ -33,6 +33,7 @@ from ...entry import Entry
 from ...protocols import Keyspace
 
 __all__ = [
+    "CHECKSUM_AT",
     "FIXED",
     "VERSION",
     "Damaged",

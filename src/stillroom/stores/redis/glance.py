@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from zlib import crc32
 
 from ...errors import StoreError
 from ...protocols import Lookup, Reading
-from .envelope import FIXED, VERSION, Damaged, checksum, signed_part
+from .envelope import CHECKSUM_AT, FIXED, VERSION, Damaged, signed_part
 from .finding import Asked, Finder
 from .links import was_closed
 from .senseless import SENSELESS, senseless, sensibly
@@ -20,13 +21,18 @@ from .shared import Shared
 from .wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
+
+    from .client import Node
 
 __all__ = ["Glance", "Prepared", "Seen"]
 
+Gathering: TypeAlias = "tuple[bytes | None, list[bytes | None], bytes | None]"
+"""An entry, the tokens that were read with it, and these one after the other; see `Links.ask_soon`."""
 Seen: TypeAlias = "tuple[bool, Any]"
 """Whether it was a plain hit; its value, or else what is known of the key, ``None`` if that takes another look."""
 _AFTER: Final = FIXED.size
+_unpack = FIXED.unpack_from
 
 
 class Prepared:
@@ -37,14 +43,16 @@ class Prepared:
         asked: the keys of entry and generations.
         command: the command that reads all of them.
         load: makes the value of its bytes.
+        checksum: that of the key, with which the checksum of its entry begins.
     """
 
-    __slots__ = ("asked", "command", "load", "lookup")
+    __slots__ = ("asked", "checksum", "command", "load", "lookup")
 
     def __init__(self, lookup: Lookup, asked: Asked, load: Callable[[bytes], Any]) -> None:
         self.lookup = lookup
         self.asked = asked
         self.load = load
+        self.checksum = crc32(asked.entry.name)
         bulks = b"".join([key.bulk for key in asked.generations])
         self.command = b"*%d\r\n$4\r\nMGET\r\n%b%b" % (len(asked.generations) + 2, asked.entry.bulk, bulks)
 
@@ -92,30 +100,36 @@ class Glance:
         data, *tokens = cast("list[bytes | None]", outcome)
         return self.seen(prepared, data, tokens, _joined(tokens), self._ahead(node))
 
-    async def look_async(self, prepared: Prepared) -> Seen:
-        """Look for a key, for callers on event loops.
+    def ask(self, prepared: Prepared) -> tuple[Awaitable[Any], Node] | None:
+        """Ask for a key, for callers on event loops; ``None`` if no server has all keys, or there is no connection to it."""
+        node = self._wire.topology.only_node
+        if node is None:
+            return None
+        answer = self._wire.links.ask_soon(node, prepared)
+        return None if answer is None else (answer, node)
+
+    def told(self, prepared: Prepared, node: Node, outcome: Any) -> Seen:
+        """Return what came of it.
 
         Raises:
             StoreError: the server did not answer.
         """
-        node = self._wire.topology.only_node
-        if node is None:
-            return False, None
-        future = self._wire.links.ask_soon(node, prepared.asked)
-        if future is None:
-            return False, None
-        outcome = await future
-        if was_closed(outcome):
-            return False, None
         if isinstance(outcome, StoreError):
+            if was_closed(outcome):
+                return False, None
             self._wire.topology.suspect(node)
             raise outcome
-        if type(outcome) is not tuple:
-            return False, None
-        found = cast("tuple[bytes | None, list[bytes | None], bytes | None]", outcome)
         try:
-            return self.seen(prepared, *found, self._ahead(node))
-        except SENSELESS as error:  # here, not by `sensibly`: one coroutine less for each hit
+            if type(outcome) is tuple:  # it was asked together with others
+                data, tokens, joined = cast("Gathering", outcome)
+            else:
+                (reply,) = cast("list[Any]", outcome)
+                if type(reply) is not list:  # an error that the server replied
+                    return False, None
+                data, *tokens = cast("list[bytes | None]", reply)
+                joined = _joined(tokens)
+            return self.seen(prepared, data, tokens, joined, self._ahead(node))
+        except SENSELESS as error:
             raise senseless(error) from error
 
     @sensibly
@@ -158,24 +172,24 @@ class Glance:
             joined: the same one after the other; ``None`` if one is missing.
             ahead: by how many seconds the server's clock is ahead.
         """
-        if type(data) is bytes and joined is not None and len(data) >= _AFTER:
-            version, flags, size, _, _, fresh_until, _, _, check = FIXED.unpack_from(data)
-            is_plain = version == VERSION and not flags and data[_AFTER:size] == joined + prepared.asked.names
+        if joined is not None and type(data) is bytes and len(data) >= _AFTER:
+            version, flags, size, _, _, fresh_until, _, _, check = _unpack(data)
+            carried = joined + prepared.asked.names
+            is_plain = version == VERSION and not flags and size == _AFTER + len(carried) and data.startswith(carried, _AFTER)
             if is_plain and self._now() + ahead < fresh_until:
                 try:
-                    return True, self._value(prepared, data, size, check)
+                    if crc32(data[_AFTER:], crc32(data[:CHECKSUM_AT], prepared.checksum)) != check:
+                        raise Damaged("its checksum does not hold")
+                    return True, prepared.load(data[size:] if self._signer is None else self._opened(prepared, data, size))
                 except Exception as error:  # whatever a serializer may raise: what cannot be read is not there
                     self._finder.unreadable(prepared.lookup, error)
                     data = None
         reading: Reading | None = self._finder.reading(prepared.lookup, prepared.asked, data, tokens, ahead)
         return False, reading
 
-    def _value(self, prepared: Prepared, data: bytes, size: int, check: int) -> Any:
-        if checksum(prepared.asked.entry.name, data) != check:
-            raise Damaged("its checksum does not hold")
-        if self._signer is None:
-            return prepared.load(data[size:])
-        return prepared.load(self._signer.open(data[size:], signed_part(prepared.asked.entry.name, data[:size])))
+    def _opened(self, prepared: Prepared, data: bytes, size: int) -> bytes:
+        assert self._signer is not None
+        return self._signer.open(data[size:], signed_part(prepared.asked.entry.name, data[:size]))
 
 
 def _joined(tokens: Sequence[Any]) -> bytes | None:

@@ -12,7 +12,7 @@ from .layout import RedisKey
 if TYPE_CHECKING:
     from asyncio import Future
 
-    from .finding import Asked
+    from .glance import Prepared
 
 __all__ = ["Batch", "Links", "OutOfMemory", "Outcome", "failed", "was_closed"]
 
@@ -61,12 +61,13 @@ class Links(Protocol):
         """Return the reply to one command that only reads, or why there is none; for blocking callers only."""
         ...
 
-    def ask_soon(self, node: Node, asked: Asked) -> Future[Any] | None:
+    def ask_soon(self, node: Node, prepared: Prepared) -> Future[Any] | None:
         """Read an entry and its generations, together with all that is read in this turn; for callers on event loops only.
 
         Returns:
-            What will have the entry, the tokens, and the tokens one after the other (``None`` if one is missing), or why there
-            are none; ``None`` if there is no connection yet.
+            What will have a tuple of the entry, the tokens, and the tokens one after the other (``None`` if one is missing); or
+            a list with the reply to the command alone, if nothing else was read in this turn; or why there is neither.
+            ``None`` if there is no connection yet.
         """
         ...
 

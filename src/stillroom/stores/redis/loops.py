@@ -11,18 +11,20 @@ import math
 import time
 import weakref
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import Any, TypeAlias, cast
+from collections.abc import AsyncGenerator, Callable, Sequence, Sized
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from ..._runtime.forks import on_fork
 from ...errors import StoreError
 from ..resp import NOT_YET, new_reader, pack
 from .client import Node, Target, connect_async
-from .finding import Asked
 from .gathered import Gathered
 from .layout import RedisKey
 from .links import Batch, Outcome, failed, was_closed
 from .times import RESAMPLE_AFTER, ServerTimes
+
+if TYPE_CHECKING:
+    from .glance import Prepared
 
 __all__ = ["LoopLinks"]
 
@@ -30,6 +32,7 @@ _TIME = pack(b"TIME")
 Waiting: TypeAlias = "tuple[asyncio.Future[Outcome] | Gathered | _Asking, int, list[float]]"
 """Who waits, for how many replies, and when their commands were written, which the others of the same turn share."""
 
+_UNKNOWN = (None,)
 _GRACE = 0.03
 """Seconds that a loop which was busy elsewhere is given to find what has arrived meanwhile."""
 
@@ -70,6 +73,8 @@ class _Stream(asyncio.Protocol):
         self._written = [math.inf]
         self._warned: Waiting | None = None
         self._gathered: Gathered | None = None
+        self._turn: Sized = getattr(self._loop, "_ready", _UNKNOWN)
+        """What is still to be done in this turn: a loop of asyncio's own can be asked, others are taken for busy."""
         self._watch: asyncio.TimerHandle | None = None
         self._asked_at = -math.inf
         self.is_open = True
@@ -78,12 +83,11 @@ class _Stream(asyncio.Protocol):
         self._ask_for_the_time(self._loop.time())  # first of all: what is written needs the server's time
         self._loop.call_soon(self._flush)
 
-    def send(self, future: asyncio.Future[Outcome] | Gathered, data: bytes, count: int) -> None:
-        """Send commands; the future will have their replies."""
-        self._waiting.append((future, count, self._written))
+    def send(self, future: asyncio.Future[Outcome], data: bytes, count: int) -> None:
+        """Send commands at the end of this turn of the loop; the future will have their replies."""
         if not self._outgoing:
             self._loop.call_soon(self._flush)
-        self._outgoing.append(data)
+        self._put(future, data, count)
 
     def gather(self, keys: Sequence[RedisKey]) -> asyncio.Future[Any]:
         """Read keys together with whatever else is read in this turn of the loop."""
@@ -91,10 +95,14 @@ class _Stream(asyncio.Protocol):
         (self._gathered or self._begin()).add(future, keys)
         return future
 
-    def look(self, asked: Asked) -> asyncio.Future[Any]:
-        """Read an entry and its generations in the same way."""
+    def look(self, prepared: Prepared) -> asyncio.Future[Any]:
+        """Read an entry and its generations in the same way; alone and at once if there is nothing else to do in this turn."""
         future: asyncio.Future[Any] = self._loop.create_future()
-        (self._gathered or self._begin()).look(future, asked)
+        if self._gathered is None and not self._turn:
+            self._put(future, prepared.command, 1)
+            self._flush()
+        else:
+            (self._gathered or self._begin()).look(future, prepared.asked)
         return future
 
     def _begin(self) -> Gathered:
@@ -106,10 +114,14 @@ class _Stream(asyncio.Protocol):
         gathered, self._gathered = self._gathered, None
         assert gathered is not None
         if self.is_open:
-            self.send(gathered, gathered.command(), 1)
+            self._put(gathered, gathered.command(), 1)
             self._flush()  # this is the end of the turn already
         else:
             gathered.set_result(failed(self._node, "the connection was closed"))
+
+    def _put(self, future: asyncio.Future[Outcome] | Gathered, data: bytes, count: int) -> None:
+        self._waiting.append((future, count, self._written))
+        self._outgoing.append(data)
 
     def _ask_for_the_time(self, now: float) -> None:
         self._asked_at = now
@@ -307,10 +319,10 @@ class LoopLinks:
         """Nothing: callers on event loops do not block."""
         raise NotImplementedError
 
-    def ask_soon(self, node: Node, asked: Asked) -> asyncio.Future[Any] | None:
+    def ask_soon(self, node: Node, prepared: Prepared) -> asyncio.Future[Any] | None:
         """Read an entry and its generations together with all that is read in this turn; see `Links.ask_soon`."""
         stream = self._here().stream(node)
-        return None if stream is None else stream.look(asked)
+        return None if stream is None else stream.look(prepared)
 
     async def exchange(self, batches: Sequence[Batch], until: float) -> list[Outcome]:
         links, loop = self._here(), asyncio.get_running_loop()

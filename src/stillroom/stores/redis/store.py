@@ -74,6 +74,10 @@ class RedisStore:
     Args:
         wire: brings commands to the servers.
         shared: what both colours share.
+
+    Attributes:
+        ask: see `Glancing.ask`.
+        told: see `Glancing.told`.
     """
 
     name = "redis"
@@ -86,6 +90,8 @@ class RedisStore:
         self._finder = self._looker.finder
         self._writer = Writer(self._looker, wire, shared)
         self._glance = Glance(wire, self._finder, shared)
+        self.ask = self._glance.ask
+        self.told = self._glance.told
         self._search = Search(wire, self._finder, shared)
 
     def prepare(self, lookup: Lookup) -> Prepared:
@@ -98,10 +104,6 @@ class RedisStore:
             return self._glance.look(prepared)
         except SENSELESS as error:
             raise senseless(error) from error
-
-    def aglance(self, prepared: Prepared) -> Coroutine[Any, Any, Seen]:
-        """Look for a key; see `Glancing.aglance`."""
-        return self._glance.look_async(prepared)
 
     def glance_many(self, prepared: Sequence[Prepared]) -> Coroutine[Any, Any, list[Seen]]:
         """Look for several keys; see `Glancing.glance_many`."""

@@ -16,7 +16,6 @@ from ..._runtime.forks import on_fork
 from ...errors import StoreError
 from ..resp import NOT_YET, new_reader, pack
 from .client import Node, Target, connect
-from .finding import Asked
 from .layout import RedisKey
 from .links import Batch, Outcome, failed
 from .times import RESAMPLE_AFTER, ServerTimes
@@ -144,7 +143,7 @@ class ThreadLinks:
         outcome = self._one(Batch(node, command, 1), self.deadline())
         return outcome[0] if isinstance(outcome, list) else outcome
 
-    def ask_soon(self, node: Node, asked: Asked) -> None:
+    def ask_soon(self, node: Node, prepared: object) -> None:
         """Nothing: blocking callers do not wait for each other."""
 
     async def exchange(self, batches: Sequence[Batch], until: float) -> list[Outcome]:
