@@ -35,6 +35,7 @@ class Glances:
     def __init__(self, operations: Operations) -> None:
         policy = operations.source.policy
         self._has_tags = operations.has_tags
+        self._gives_as_is = not policy.copy and not operations.kind.is_generator
         self._hub = operations.core.hub
         self._is_for_all = not (policy.max_hits is not None or policy.keep_warm)  # these count hits, or note when they were
         self._known: tuple[object, dict[Hashable, Any]] = (None, {})
@@ -63,13 +64,13 @@ class Glances:
         """Answer several calls: for each, whether it was a plain hit, and its value or else its answer."""
         landings = operations.core.flights.landings
         prepared = [self.prepared(operations, glancing, bound.values) for bound in bounds]
-        first = dict(zip(reversed(prepared), reversed(bounds), strict=True))  # of several calls with one key
-        distinct = prepared if len(first) == len(prepared) else list(dict.fromkeys(prepared))
+        distinct = prepared if len(set(prepared)) == len(prepared) else list(dict.fromkeys(prepared))
         found = await glancing.glance_many(distinct)
-        misses = [(one, reading) for one, (is_hit, reading) in zip(distinct, found, strict=True) if not is_hit]
-        if not misses and distinct is prepared:
+        misses = [(one, seen[1]) for one, seen in zip(distinct, found, strict=True) if not seen[0]]
+        if not misses and distinct is prepared and self._gives_as_is:
             operations.source.ledger.hits += len(found)
-            return [(True, operations.kept(operations.kind.shown(value))) for _, value in found]
+            return found
+        first = dict(zip(reversed(prepared), reversed(bounds), strict=True))  # of several calls with one key
         calls = {one: operations.call_of(first[one].values, first[one].args, first[one].kwargs) for one, _ in misses}
         looks = [(calls[one], None if reading is None else (reading, landings)) for one, reading in misses]
         answers = await side.engine.fetch_all(looks) if looks else []
