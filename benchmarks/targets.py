@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from .far.findings import CROWD, FarFindings
+from .far.hammering import LIMIT
 from .importing import Importing
 from .timing import Timings
 
@@ -24,6 +25,7 @@ class Findings:
 
     hit: Timings = field(default_factory=Timings)
     miss: Timings = field(default_factory=Timings)
+    guards: Timings = field(default_factory=Timings)
     scale: Timings = field(default_factory=Timings)
     memory: Mapping[str, float] = field(default_factory=dict)
     hit_rates: dict[str, dict[int, float]] = field(default_factory=dict)
@@ -138,6 +140,20 @@ REDIS = (
     Target("bytes beyond the payload, by a template", lambda findings: findings.far.overhead["by a template"], 64, "B"),
 )
 
+GUARDS = ("rate_limit, window", "rate_limit, bucket", "locked", "bloom")
+
+
+def _guard(name: str) -> Measure:
+    return lambda findings: findings.guards.beyond(name, "no guard") / 1000
+
+
+TOOLBOX = (
+    *(Target(f"{name}, beyond the call", _guard(name), 3.0, "µs") for name in GUARDS),
+    *(Target(f"{name} on Redis / bare redis-py", _far("guards", name, "bare redis-py"), 1.3) for name in GUARDS),
+    Target("rate limit, most calls in a period", lambda findings: findings.far.hammered["stillroom"].most, LIMIT, ""),
+    Target("rate limit, share given away", lambda findings: findings.far.hammered["stillroom"].share, 99, "%", at_least=True),
+)
+
 TARGETS = (
     Target("hit / lru_cache typed", _hit("stillroom", "lru_cache typed"), 2.0),
     Target("hit / cachebox", _hit("stillroom", "cachebox"), 0.5),
@@ -157,4 +173,5 @@ TARGETS = (
     Target("imported: third parties, asyncio", _importing(lambda importing: len(importing.unwanted)), 0, ""),
     *_hit_rates(),
     *REDIS,
+    *TOOLBOX,
 )

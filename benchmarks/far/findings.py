@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..timing import Timings
+from .hammering import Hammered
 
 __all__ = ["CROWD", "FarFindings", "Stampede"]
 
@@ -50,6 +51,8 @@ class FarFindings:
         delay_reads: how many reads of the server there were for each of these; more than a few, and the copies were not near.
         stampedes: many threads and a missing key, by library.
         overhead: bytes of an entry beyond its payload, by sort of key.
+        guards: calls that guards let through.
+        hammered: what became of a rate limit at which many processes hammered, by library.
         load_average: how busy the machine was as the run began, and as it ended.
     """
 
@@ -66,6 +69,8 @@ class FarFindings:
     delay_reads: float = 0.0
     stampedes: dict[str, Stampede] = field(default_factory=dict)
     overhead: dict[str, int] = field(default_factory=dict)
+    guards: Timings = field(default_factory=Timings)
+    hammered: dict[str, Hammered] = field(default_factory=dict)
     load_average: tuple[float, float] | None = None
 
     @property
@@ -79,6 +84,7 @@ class FarFindings:
             "redis_crowd": (f"A hit in Redis, {CROWD} asyncio callers", "bare redis-py", self.crowd),
             "redis_near": ("A hit in the near store", "memory", self.near),
             "redis_many": ("Each of 100 hits in Redis", "single", self.many),
+            "redis_guards": ("A call that a guard on Redis lets through", "bare redis-py", self.guards),
             "redis_tags": ("The invalidation of a tag in Redis", "1 entry", self.tags),
         }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ..timing import Timings, time_rounds
-from . import delays, hits, overhead, stampede, tags
+from . import delays, guards, hammering, hits, overhead, stampede, tags
 from .findings import FarFindings
 from .placing import on_one_processor
 from .servers import Server, cluster, cluster_url
@@ -39,6 +39,11 @@ def measure(parts: set[str], *, quick: bool) -> FarFindings:
             found.delays, found.delay_reads = delays.measure(server, samples=30 if quick else 300)
         if "redis_load" in parts:
             found.stampedes = stampede.measure(url, times=1 if quick else 5)
+        if "redis_guards" in parts:
+            with on_one_processor(server.pid):
+                found.guards = time_rounds(guards.contenders(url), rounds=rounds, seconds=seconds)
+        if "redis_hammer" in parts:
+            found.hammered = hammering.measure(url, seconds=2 if quick else 6)
         if "redis_bytes" in parts:
             found.overhead = overhead.measure(server)
     found.load_average = (began, os.getloadavg()[0])

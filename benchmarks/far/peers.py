@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from stillroom import Cache
 
-__all__ = ["BLOCKING", "TASKS", "TTL", "aload", "bare", "bare_async", "bare_socket", "load", "stillroom"]
+__all__ = ["BLOCKING", "TASKS", "TTL", "aload", "bare", "bare_async", "bare_script", "bare_socket", "load", "stillroom"]
 
 TTL = 600
 PATIENCE = 10.0
@@ -143,3 +143,11 @@ TASKS: dict[str, Callable[[str], Decorate]] = {
     "cashews near": lambda url: _cashews(url, client_side=True),
 }
 """Peers for coroutine functions."""
+
+
+def bare_script(url: str) -> Callable[[], Any]:
+    """Return what runs the smallest script with redis-py alone."""
+    redis = importlib.import_module("redis")
+    client = redis.Redis.from_url(url)
+    digest = client.script_load("return 1")
+    return lambda: client.evalsha(digest, 1, "key")

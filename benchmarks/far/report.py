@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from .findings import FarFindings
+from .hammering import LIMIT
 
 __all__ = ["as_json", "as_text"]
 
 
 def as_text(far: FarFindings) -> Iterator[str]:
     """Return tables of what was measured."""
-    for rows in (_commands(far), _delays(far), _stampedes(far), _overhead(far)):
+    for rows in (_commands(far), _delays(far), _stampedes(far), _hammered(far), _overhead(far)):
         lines = list(rows)
         if lines:
             yield from (*lines, "")
@@ -43,6 +44,13 @@ def _stampedes(far: FarFindings) -> Iterator[str]:
         yield f"  {name:<40}{stampede.ratio:>10.2f}{max(stampede.ratios):>10.2f}{max(stampede.loads):>8}"
 
 
+def _hammered(far: FarFindings) -> Iterator[str]:
+    if far.hammered:
+        yield f"{f'8 processes, a limit of {LIMIT} a second':<42}{'most in 1 s':>12}{'given away':>12}"
+    for name, hammered in far.hammered.items():
+        yield f"  {name:<40}{hammered.most:>12}{hammered.share:>10.1f} %"
+
+
 def _overhead(far: FarFindings) -> Iterator[str]:
     if far.overhead:
         yield f"{'An entry in Redis, beyond its payload':<42}{'bytes':>10}"
@@ -64,6 +72,7 @@ def as_json(far: FarFindings) -> dict[str, Any]:
             name: {"loads": stampede.loads, "ratios": [round(ratio, 2) for ratio in stampede.ratios]}
             for name, stampede in far.stampedes.items()
         },
+        "hammered": {name: {"most": one.most, "share": round(one.share, 1)} for name, one in far.hammered.items()},
         "bytes_beyond_payload": far.overhead,
         "load_average": far.load_average,
     }

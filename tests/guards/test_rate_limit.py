@@ -149,6 +149,12 @@ def test_a_bucket_admits_a_burst() -> None:
     assert open_calls(f, 9) == 5
 
 
+@pytest.mark.parametrize("settings", [{"limit": 10**9, "burst": 10**9}, {"limit": 10**9}, {"limit": 1, "burst": 10**9}])
+def test_very_large_limits_and_very_short_periods_are_limits_too(settings: Any) -> None:
+    f = Cache().rate_limit(period=1e-7, **settings)(lambda: 1)
+    assert open_calls(f, 5) == 5
+
+
 def test_threads_together_get_no_more_than_the_limit() -> None:
     cache = Cache()
     f = cache.rate_limit(limit=50, period=LONG)(lambda: 1)

@@ -50,7 +50,11 @@ class _Bits:
         self.members = 0
 
     def has(self, positions: Sequence[int]) -> bool:
-        return all(self.bits[at >> 3] >> (at & 7) & 1 for at in positions)
+        bits = self.bits
+        for at in positions:  # noqa: SIM110 - `all` takes a generator, and this is on the way of every call
+            if not bits[at >> 3] >> (at & 7) & 1:
+                return False
+        return True
 
     def add(self, positions: Sequence[int]) -> None:
         self.members += not self.has(positions)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 __all__ = ["Shape", "rate_of", "shape_for"]
 
 _LN2 = math.log(2)
+_HALF = 2**64 - 1
 
 
 class Shape(NamedTuple):
@@ -29,9 +30,9 @@ class Shape(NamedTuple):
 
     def positions(self, text: str) -> list[int]:
         """Return which bits stand for a text."""
-        digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        first, step = int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little") | 1
-        return [(first + index * step) % self.bits for index in range(self.hashes)]
+        whole = int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest(), "little")
+        bits, first, step = self.bits, whole & _HALF, whole >> 64 | 1
+        return [(first + index * step) % bits for index in range(self.hashes)]
 
 
 def shape_for(capacity: int, false_positive_rate: float) -> Shape:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..protocols import Clock
     from .guard import Way
 
-__all__ = ["Claim", "Lock", "LockSettings", "Locks"]
+__all__ = ["Claim", "Lock", "LockSettings", "Locks", "take"]
 
 
 class Claim:
@@ -36,18 +36,24 @@ class Claim:
         name: which lock.
         ttl: how many seconds it outlives a holder that has vanished.
         limit: how many may hold it at a time.
-        token: tells this holder from all others.
         held_until: until when, on the clock, it is certain that the lock is held; ``inf`` if nothing but letting go ends that.
     """
 
-    __slots__ = ("__weakref__", "held_until", "limit", "name", "token", "ttl")
+    __slots__ = ("__weakref__", "_token", "held_until", "limit", "name", "ttl")
 
     def __init__(self, name: str, ttl: float, limit: int) -> None:
         self.name = name
         self.ttl = ttl
         self.limit = limit
-        self.token = os.urandom(16)
         self.held_until = 0.0
+        self._token = b""
+
+    @property
+    def token(self) -> bytes:
+        """What tells this holder from all others, in all processes."""
+        if not self._token:
+            self._token = os.urandom(16)
+        return self._token
 
 
 class Locks(Protocol):
@@ -86,6 +92,36 @@ class LockSettings:
         if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
             raise ConfigurationError(f"limit must be a whole number above zero, not {limit!r}", setting="limit", given=limit)
         self.limit = limit
+
+    def claim(self, name: str) -> Claim:
+        """Return what somebody wants who is about to take the lock."""
+        return Claim(name, self.ttl, self.limit)
+
+
+async def take(way: Way, claim: Claim, wait: float | None, now: Callable[[], float]) -> int:
+    """Take a lock, or wait for it; return its holder's number, zero if it has none.
+
+    Raises:
+        LockTimeout: it was not free in time.
+    """
+    locks = way.locks
+    began = until = None
+    try:
+        while True:
+            fence = await locks.take(claim)
+            if fence is not None:
+                return fence
+            if began is None:
+                began = now()
+                until = None if wait is None else began + wait
+            elif until is not None and wait is not None and now() >= until:
+                raise LockTimeout(
+                    f"the lock {claim.name!r} was not free within {wait:g} s", name=claim.name, waited=now() - began
+                )
+            await locks.wait(claim.name, way.runtime, until)
+    except BaseException:  # such as a cancellation after the lock was taken and before that was known
+        await locks.let_go(claim)
+        raise
 
 
 class Lock:
@@ -148,24 +184,9 @@ class Lock:
         """
         if self._holding is not None:
             raise StillroomError(f"this object holds the lock {self.name!r} already; make one for each block")
-        settings, locks, began = self._settings, way.locks, self._clock.now()
-        claim = Claim(self.name, settings.ttl, settings.limit)
-        until = None if settings.wait is None else began + settings.wait
-        try:
-            while True:
-                fence = await locks.take(claim)
-                if fence is not None:
-                    self.fence, self._holding = fence or None, (locks, claim)
-                    return
-                now = self._clock.now()
-                if until is not None and now >= until:
-                    raise LockTimeout(
-                        f"the lock {self.name!r} was not free within {settings.wait:g} s", name=self.name, waited=now - began
-                    )
-                await locks.wait(self.name, way.runtime, until)
-        except BaseException:  # such as a cancellation after the lock was taken and before that was known
-            await locks.let_go(claim)
-            raise
+        claim = self._settings.claim(self.name)
+        fence = await take(way, claim, self._settings.wait, self._clock.now)
+        self.fence, self._holding = fence or None, (way.locks, claim)
 
     async def release(self) -> None:
         """Give the lock back, if it is held."""

@@ -20,27 +20,19 @@ if TYPE_CHECKING:
 __all__ = ["LockTable"]
 
 
-class _Hold:
-    """One holder's time with a lock: as long as its claim lives, and at least until its ttl is over."""
-
-    __slots__ = ("claim", "ends_at")
-
-    def __init__(self, claim: Claim, ends_at: float) -> None:
-        self.claim = weakref.ref(claim)
-        self.ends_at = ends_at
-
-    def lasts(self, now: float) -> bool:
-        return now < self.ends_at or self.claim() is not None
-
-
 class _Place:
-    """One lock: who holds it, and the flight that ends when one of them lets go, for those who wait."""
+    """One lock.
+
+    Attributes:
+        holds: who holds it: from what a claim is told by to when its ttl is over, and the claim, which may be gone.
+        flight: ends when one of them lets go; there is one as soon as somebody waits.
+    """
 
     __slots__ = ("flight", "holds")
 
-    def __init__(self, flight: Flight) -> None:
-        self.flight = flight
-        self.holds: dict[bytes, _Hold] = {}
+    def __init__(self) -> None:
+        self.flight: Flight | None = None
+        self.holds: dict[int, tuple[float, weakref.ref[Claim]]] = {}
 
 
 class LockTable:
@@ -65,12 +57,16 @@ class LockTable:
         """Take a lock if it is free; see `Locks.take`."""
         now = self.clock.now()
         with self._lock:
-            place = self._places.get(claim.name) or self._places.setdefault(claim.name, _Place(self._flight(claim.name)))
-            for token in [token for token, hold in place.holds.items() if not hold.lasts(now)]:
-                del place.holds[token]
-            if len(place.holds) >= claim.limit:
-                return None
-            place.holds[claim.token] = _Hold(claim, now + claim.ttl)
+            place = self._places.get(claim.name)
+            if place is None:
+                place = self._places[claim.name] = _Place()
+            elif len(place.holds) >= claim.limit:
+                vanished = [one for one, (ends_at, holder) in place.holds.items() if now >= ends_at and holder() is None]
+                for one in vanished:
+                    del place.holds[one]
+                if len(place.holds) >= claim.limit:
+                    return None
+            place.holds[id(claim)] = (now + claim.ttl, weakref.ref(claim))
             claim.held_until = math.inf
             return next(self._numbers)
 
@@ -78,13 +74,16 @@ class LockTable:
         """Give a lock back; see `Locks.let_go`."""
         with self._lock:
             place = self._places.get(claim.name)
-            if place is None or place.holds.pop(claim.token, None) is None:
+            held = None if place is None else place.holds.get(id(claim))
+            if place is None or held is None or held[1]() is not claim:
                 return
-            left, place.flight = place.flight, self._flight(claim.name)
+            del place.holds[id(claim)]
+            flight, place.flight = place.flight, None
             if not place.holds:
                 del self._places[claim.name]
         claim.held_until = 0.0
-        left.end(Result.LANDED)
+        if flight is not None:
+            flight.end(Result.LANDED)
 
     async def wait(self, name: str, runtime: Runtime, until: float | None) -> None:
         """Return when a lock may be free; see `Locks.wait`."""
@@ -92,13 +91,12 @@ class LockTable:
             place = self._places.get(name)
             if place is None:
                 return
+            if place.flight is None:
+                place.flight = Flight(Key(self._space, name), (), threading.RLock())
             flight, now = place.flight, self.clock.now()
             # A holder may vanish without a word: look again when the ttl of the first is over, and every so often after that.
-            soonest = min([max(hold.ends_at, now + _TURN) for hold in place.holds.values()], default=now)
+            soonest = min([max(ends_at, now + _TURN) for ends_at, _ in place.holds.values()], default=now)
         await runtime.wait(flight, soonest if until is None else min(soonest, until))
-
-    def _flight(self, name: str) -> Flight:
-        return Flight(Key(self._space, name), (), threading.RLock())
 
     def before_fork(self) -> None:
         """Take the lock, so that the child's copy is whole."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .lock import Lock, LockSettings
+from .lock import LockSettings, take
 
 if TYPE_CHECKING:
     from ..protocols import Clock
     from .guard import Way
+    from .lock import Claim, Locks
 
 __all__ = ["Locked"]
 
@@ -26,20 +27,21 @@ class Locked:
     looks_back = True
 
     def __init__(self, name: str, settings: LockSettings, clock: Clock) -> None:
-        self._name = name
+        self._name = name + ":"
         self._settings = settings
-        self._clock = clock
+        self._now = clock.now
 
-    async def enter(self, way: Way, key: str) -> Lock:
+    async def enter(self, way: Way, key: str) -> tuple[Locks, Claim]:
         """Take the lock, or wait for it; see `Guard.enter`.
 
         Raises:
             LockTimeout: it was not free in time.
         """
-        lock = Lock(f"{self._name}:{key}", self._settings, self._clock, lambda: way, lambda: way)
-        await lock.acquire(way)
-        return lock
+        claim = self._settings.claim(self._name + key)
+        await take(way, claim, self._settings.wait, self._now)
+        return way.locks, claim
 
-    async def leave(self, way: Way, key: str, ticket: Lock, error: BaseException | None) -> None:
+    async def leave(self, way: Way, key: str, ticket: tuple[Locks, Claim], error: BaseException | None) -> None:
         """Give the lock back."""
-        await ticket.release()
+        locks, claim = ticket
+        await locks.let_go(claim)

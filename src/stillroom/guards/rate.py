@@ -104,8 +104,10 @@ def _take_from_window(rate: Rate, window: Window, now: float) -> Standing:
 
 
 def _take_from_bucket(rate: Rate, bucket: Bucket, now: float) -> Standing:
-    standing = look(rate, bucket, now)
-    if not standing.is_open:
-        return standing
-    bucket.full_at = max(bucket.full_at, now) + rate.period / rate.limit
-    return standing._replace(remaining=standing.remaining - 1)
+    interval, burst = rate.period / rate.limit, rate.burst or 1
+    owed = max(bucket.full_at - now, 0.0)
+    wait = owed - interval * (burst - 1)
+    if wait > 0:
+        return Standing(False, int(burst - owed / interval), wait)
+    bucket.full_at = now + owed + interval
+    return Standing(True, int(burst - owed / interval) - 1, 0.0)

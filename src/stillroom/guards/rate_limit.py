@@ -135,4 +135,4 @@ class Limiter(Handle):
 
 
 def _micro(seconds: float) -> int:
-    return round(seconds * 1_000_000)
+    return max(1, round(seconds * 1_000_000)) if seconds else 0

@@ -21,5 +21,5 @@ if wait > 0 then
 end
 if ARGV[5] ~= '1' then return {1, math.floor(burst - owed / interval), 0} end
 local full_at = now + owed + interval
-redis.call('SET', KEYS[1], string.format('%.3f', full_at), 'PX', math.ceil((full_at - now) / 1000))
+redis.call('SET', KEYS[1], string.format('%.3f', full_at), 'PX', math.max(math.ceil((full_at - now) / 1000), 1))
 return {1, math.floor(burst - owed / interval) - 1, 0}

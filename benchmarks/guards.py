@@ -1,0 +1,36 @@
+"""What guards cost a call that they let through, in memory; see `benchmarks.far.guards` for Redis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .contenders import CALL, aload, load
+from .timing import Contender
+
+__all__ = ["FOREVER", "contenders", "guarded"]
+
+FOREVER = 10**9
+"""A limit that is never reached."""
+
+
+def guarded(cache: Any, function: Any) -> dict[str, Any]:
+    """Return a function behind each guard, with a key of its arguments where guards usually have one."""
+    bloomed = cache.bloom(capacity=1000, name=f"bloom {function.__name__}")(function)
+    return {
+        "rate_limit, window": cache.rate_limit(limit=20_000, period="10ms", key="{a}", name="window")(function),
+        "rate_limit, bucket": cache.rate_limit(limit=FOREVER, period="1s", burst=FOREVER, key="{a}", name="bucket")(function),
+        "locked": cache.locked(key="{a}", name="locked")(function),
+        "bloom": bloomed,
+    }
+
+
+def contenders() -> list[Contender]:
+    """The function alone, and behind each guard, blocking and awaited."""
+    from stillroom import Cache
+
+    made = [Contender("no guard", CALL, {"f": load}), Contender("no guard async", CALL, {"f": aload}, awaited=True)]
+    for name, f in guarded(Cache(), load).items():
+        made.append(Contender(name, CALL, {"f": f}))
+    for name, f in guarded(Cache(), aload).items():
+        made.append(Contender(f"{name} async", CALL, {"f": f}, awaited=True))
+    return made
