@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .decorated import Decorator
     from .observe.events import CallAnswered, Event
     from .stores.outage import Health
+    from .transaction import Transaction
 
 __all__ = ["Cache", "cache"]
 
@@ -272,6 +273,33 @@ class Cache(Verbs, Protecting):
         that is out of date comes back afterwards.
         """
         return self._core.switched_off()
+
+    def transaction(self, *, keep_loads: bool = True, independent: bool = False) -> Transaction:
+        """Apply what is changed in a block together at its end, or drop it on an error; for ``with`` and ``async with``.
+
+        Writes, deletions and invalidations count inside at once, and outside from the end on. So do values that are loaded
+        inside. A transaction inside another one is a savepoint: it hands its changes to that one, or drops its own only.
+
+        Args:
+            keep_loads: store what was loaded inside, if nothing that it depends on was touched; ``False`` if loads may read a
+                snapshot of the database that is older than themselves, as under the isolation level ``REPEATABLE READ``.
+
+            independent: be no savepoint, but apply at the block's own end, though the block be inside another transaction; for
+                a database transaction of its own.
+
+        Raises:
+            ConfigurationError: one of them is neither true nor false.
+            StillroomError: on entering, if the object has been used before.
+            StoreError: at the end of the block, with ``on_error="raise"``, if the store is out of reach.
+
+        Example:
+            >>> with cache.transaction(), database.begin() as connection:
+            ...     connection.execute("UPDATE ...")
+            ...     exchange_rate.invalidate("EUR", "USD")
+        """
+        from .transaction import Transaction  # only now: many programs have none
+
+        return Transaction(self._core, keep_loads, independent)
 
     def health(self) -> Health:
         """Return how the store is doing: within reach or not, since when, and what it has still to be told of.

@@ -37,6 +37,7 @@ __all__ = ["Core"]
 
 
 imported_late("stillroom._runtime.tasks", with_="asyncio")
+imported_late("stillroom.transaction")
 
 
 class Core:
@@ -46,7 +47,6 @@ class Core:
         store: where entries live.
         memory: the part of it that is in this process, whose entries the plain hit path may serve; ``None`` if there is none.
         flights: the loads in progress.
-        blocking: how blocking callers reach the store.
         hub: where events go.
         locks: the locks that are held in this process.
         tallies: what guards count in this process.
@@ -82,12 +82,31 @@ class Core:
         self._watcher = Watching(self.hub, lambda: self.store, self._serializer_of)
         if isinstance(store, TwoSided):
             store.watch(self._watcher)
-        self.blocking = Side(self, BlockingRuntime(clock))
+        self._transactions = 0
+        self._changing: set[object] = set()
+        self._blocking = Side(self, BlockingRuntime(clock))
         self._tasks: Side | None = None
 
     @property
+    def blocking(self) -> Side:
+        """How blocking callers reach the store."""
+        return self._inside(self._blocking) if self._transactions else self._blocking
+
+    @property
     def tasks(self) -> Side:
-        """How callers on event loops reach the store; asyncio is imported only now."""
+        """How callers on event loops reach the store."""
+        side = self._tasks or self.outside(blocking=False)
+        return self._inside(side) if self._transactions else side
+
+    def _inside(self, outside: Side) -> Side:
+        from .transaction import inside  # whoever has opened one has imported it
+
+        return inside(self, outside)
+
+    def outside(self, *, blocking: bool) -> Side:
+        """Return how callers of one colour reach the store outside of any transaction; asyncio is imported only if need be."""
+        if blocking:
+            return self._blocking
         if self._tasks is None:
             from ._runtime.tasks import TaskRuntime
 
@@ -147,13 +166,13 @@ class Core:
         return Health("ok", 0.0)
 
     def _sides(self) -> list[Side]:
-        return [self.blocking] if self._tasks is None else [self.blocking, self._tasks]
+        return [self._blocking] if self._tasks is None else [self._blocking, self._tasks]
 
     def gate(self, space: Keyspace, *, checked: bool, owner: str) -> Gate:
         """Return a new gate to the entries of a keyspace, for a plain hit path."""
         gate = Gate(owner)
         with self._lock:
-            gate.is_open = self.enabled and not self.hub.hears_calls
+            gate.is_open = self._is_plain
             self._gates[gate] = (space, checked)
         self._attach(gate, space, checked)
         return gate
@@ -252,6 +271,25 @@ class Core:
             self._switched_off += by
         self._set_plain()
 
+    def count_transactions(self, by: int) -> None:
+        """Count one more, or one fewer, open transaction, so that callers are asked whether they are in it."""
+        with self._lock:
+            self._transactions += by
+
+    def close_gates(self, reason: object) -> None:
+        """Close the plain hit path, whose finds may not count for all, until `open_gates` is called for the same reason."""
+        with self._lock:
+            self._changing.add(reason)
+        self._set_plain()
+
+    def open_gates(self, reason: object) -> None:
+        """Drop a reason for which the plain hit path is closed."""
+        with self._lock:
+            is_last = self._changing == {reason}
+            self._changing.discard(reason)
+        if is_last:
+            self._set_plain()
+
     def note_bypass(self, ledger: Ledger, key: str, function: str) -> None:
         """Count and announce a call that goes past the cache."""
         ledger.count(Outcome.BYPASS)
@@ -292,12 +330,16 @@ class Core:
         if self.memory is not None:
             self.memory.attach(gate, space, checked=checked)
 
+    @property
+    def _is_plain(self) -> bool:
+        return self.enabled and not self.hub.hears_calls and not self._changing
+
     def _set_plain(self) -> None:
         """Open or close the plain hit path, as the switches and listeners of this moment want it."""
         store = self.memory
         if store is not None:
             with self._lock:  # or of two threads, the one that looked first could have the last word
-                store.plain(self.enabled and not self.hub.hears_calls, list(self._gates))
+                store.plain(self._is_plain, list(self._gates))
                 others = tuple([one for one in store.on_evict if one != self._evicted])
                 store.on_evict = (*others, self._evicted) if self.hub.hears_evictions else others
 

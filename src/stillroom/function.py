@@ -296,7 +296,7 @@ class Operations:
             return
         kept = self.kind.unshown(self.kept(value))
         await self._side.store.write(lookup, made(kept, policy, ttl, now, 0.0, (), self.core.draw()))
-        self.core.flights.drop(lookup.key)
+        self._side.flights.drop(lookup.key)
 
     async def _many(self, bounds: list[Bound]) -> list[tuple[bool, Any]]:
         """Answer several calls: for each, whether it was a plain hit, and its value or else its answer."""

@@ -88,7 +88,7 @@ class Names:
         if not self._core.enabled:
             return False
         touched = await self._side.store.touch(key, entry.fresh_until, entry.expires_at)
-        self._core.flights.drop(key)
+        self._side.flights.drop(key)
         return touched
 
     async def incr(self, name: str, amount: int, ttl: Duration | Missing | None) -> int:
@@ -99,7 +99,7 @@ class Names:
             await self._side.forget([key])
             return amount
         value = await self._side.store.increment(Lookup(key), amount, initial)
-        self._core.flights.drop(key)
+        self._side.flights.drop(key)
         return value
 
     async def matching(self, pattern: str) -> list[str]:
@@ -200,7 +200,7 @@ class Names:
             return False
         stored = await self._side.store.write(lookup, self._entry(value, policy), if_absent=if_absent)
         if stored:
-            self._core.flights.drop(lookup.key)
+            self._side.flights.drop(lookup.key)
         return stored
 
 

@@ -113,6 +113,8 @@ class Reading(NamedTuple):
         uses: how often the entry has been read before, for policies that count.
         read_at: when it was last read, as far as this process knows.
         stamp: differs between any two entries that the key has had.
+        carries: the names of the generations that the entry carries, as the store knows them, besides those of everything and
+            of the namespace; none if these are the ones asked for.
     """
 
     entry: Entry[Any] | Missing
@@ -120,6 +122,7 @@ class Reading(NamedTuple):
     uses: int = 0
     read_at: float = 0.0
     stamp: object = None
+    carries: tuple[str, ...] = ()
 
 
 class Lease(Protocol):
@@ -184,7 +187,7 @@ class Store(Protocol):
         ...
 
     async def stands(self, lease: Lease) -> bool:
-        """Tell whether a lease still stands, as far as another process could have voided it; if in doubt, that it does not."""
+        """Tell whether a lease still stands, so that it could be filled; if in doubt, that it does not."""
         ...
 
     async def write(self, lookup: Lookup, entry: Entry[Any], *, if_absent: bool = False) -> bool:

@@ -6,13 +6,16 @@ the runtime they wait with, the view of the store that never does what their col
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING
 
 from ._engine.fetch import Engine
+from ._runtime.foreground import Foreground
 from .observe.reports import Reports
 from .protocols import Glancing, Key, Store, TwoSided
 
 if TYPE_CHECKING:
+    from ._runtime.flights import Flights
     from ._runtime.runtime import Runtime
     from .core import Core
     from .guards.lock import Locks
@@ -26,6 +29,7 @@ class Side:
 
     Attributes:
         runtime: what its callers wait with.
+        flights: the loads in progress that they may share.
         store: where entries live, as this colour asks for them.
         engine: answers its calls.
         locks: where locks are taken.
@@ -42,26 +46,42 @@ class Side:
     def __init__(self, core: Core, runtime: Runtime) -> None:
         self._core = core
         self.runtime = runtime
+        self.flights = core.flights
         self.use(core.store)
 
     def use(self, store: Store | TwoSided) -> None:
         """Ask another store from now on."""
         core = self._core
-        raises, self.locks, self.tallies = False, core.locks, core.tallies
+        self._raises, self.locks, self.tallies = False, core.locks, core.tallies
         if isinstance(store, TwoSided):
             self.locks = store.locks(self.runtime.blocking, core.locks)
             self.tallies = store.tallies(self.runtime.blocking)
-            raises, store = store.raises, store.blocking if self.runtime.blocking else store.tasks
-        self.store = store
+            self._raises, store = store.raises, store.blocking if self.runtime.blocking else store.tasks
         self.glancing = store if isinstance(store, Glancing) else None
+        self._answer_from(store)
+
+    def inside(self, store: Store, flights: Flights) -> Side:
+        """Return how callers in a transaction reach the cache; see `stillroom.transaction`.
+
+        Args:
+            store: what the transaction sees.
+            flights: its own loads in progress.
+        """
+        side = copy(self)
+        side.runtime, side.flights, side.glancing = Foreground(self.runtime), flights, None
+        side._answer_from(store)
+        return side
+
+    def _answer_from(self, store: Store) -> None:
+        core, self.store = self._core, store
         reports = Reports(core.hub, store, core.clock.now)
-        self.engine = Engine(store, self.runtime, core.flights, core.clock.now, core.draw, reports, raises)
+        self.engine = Engine(store, self.runtime, self.flights, core.clock.now, core.draw, reports, self._raises)
 
     async def forget(self, keys: list[Key]) -> int:
         """Delete entries, so that no load that has begun counts, and return how many there were."""
         found = await self.store.delete(keys)
         for key in keys:
-            self._core.flights.drop(key)
+            self.flights.drop(key)
         if self._core.hub.has_listeners:
             self._core.hub.announcer.invalidated(keys=tuple(keys))
         return found

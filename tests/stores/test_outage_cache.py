@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import Context
 from typing import Any
 
 import pytest
@@ -51,15 +52,11 @@ async def test_a_fallback_spares_loads() -> None:
     assert shop.loads == 1
 
 
-@quiet_modes
-@pytest.mark.parametrize("means", ["key", "function", "tag", "namespace", "clear", "refresh", "put"])
-async def test_what_is_invalidated_in_an_outage_is_new_in_it_and_after_it(on_error: str, means: str) -> None:
-    """Rules 1 and 35."""
-    shop = Shop(on_error=on_error)
-    assert await shop.get("a") == "old"
-    shop.scene.lose()
-    assert await shop.get("a") == "old"
-    shop.source = "new"
+every_means = pytest.mark.parametrize("means", ["key", "function", "tag", "namespace", "clear", "refresh", "put"])
+
+
+async def invalidate(shop: Shop, means: str) -> None:
+    """Say that what was loaded for ``"a"`` is out of date, by one means or another."""
     if means == "key":
         await shop.get.invalidate("a")
     elif means == "function":
@@ -74,9 +71,54 @@ async def test_what_is_invalidated_in_an_outage_is_new_in_it_and_after_it(on_err
         assert await shop.get.refresh("a") == "new"
     else:
         await shop.get.put("new", "a")
+
+
+@quiet_modes
+@every_means
+async def test_what_is_invalidated_in_an_outage_is_new_in_it_and_after_it(on_error: str, means: str) -> None:
+    """Rules 1 and 35."""
+    shop = Shop(on_error=on_error)
+    assert await shop.get("a") == "old"
+    shop.scene.lose()
+    assert await shop.get("a") == "old"
+    shop.source = "new"
+    await invalidate(shop, means)
     assert await shop.get("a") == "new"
     shop.scene.regain()
     assert await shop.get("a") == "new"
+
+
+@quiet_modes
+@every_means
+@pytest.mark.parametrize("lost", ["before", "inside"])
+async def test_what_a_transaction_invalidates_in_an_outage_is_new_after_it(on_error: str, means: str, lost: str) -> None:
+    """Rules 1 and 35."""
+    shop = Shop(on_error=on_error)
+    assert await shop.get("a") == "old"
+    if lost == "before":
+        shop.scene.lose()
+    async with shop.cache.transaction():
+        shop.source = "new"
+        await invalidate(shop, means)
+        if lost == "inside":
+            shop.scene.lose()
+        assert await shop.get("a") == "new"
+    assert await shop.get("a") == "new"
+    shop.scene.regain()
+    assert await shop.get("a") == "new"
+
+
+async def test_names_that_a_transaction_deletes_by_a_pattern_in_an_outage_are_gone_though_it_ends_after_it() -> None:
+    shop = Shop()
+    shop.cache._core.health = shop.scene.outage.health  # type: ignore[method-assign]  # as a store on servers tells
+    await shop.cache.aset("user:1", "old")
+    shop.scene.lose()
+    async with shop.cache.transaction():
+        await shop.cache.adelete_match("user:*")
+        shop.scene.regain()
+        Context().run(shop.cache.set, "user:1", "loaded meanwhile")
+        assert await shop.cache.aget("user:1") is None
+    assert await shop.cache.aget("user:1") is None
 
 
 @quiet_modes

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from stillroom import Cache
 from stillroom.decorated import AsyncCachedFunction, AsyncCachedGenerator, CachedFunction, CachedGenerator, Decorator
 from stillroom.observe.stats import FunctionStats
+from stillroom.transaction import Transaction
 
 if TYPE_CHECKING:
     from typing_extensions import assert_type
@@ -510,6 +511,20 @@ def a_predicate_with_a_filter() -> None:
     is_taken.add("ada")
     assert_type(is_taken("ada"), bool)
     is_taken.bloom.fill(["ada"])
+
+
+def a_transaction() -> None:
+    cache = Cache()
+    with cache.transaction(keep_loads=False) as transaction:
+        cache.set("a", 1)
+    assert_type(transaction, Transaction)
+
+
+async def an_asynchronous_transaction() -> None:
+    cache = Cache()
+    async with cache.transaction(independent=True) as transaction:
+        await cache.aset("a", 1)
+    assert_type(transaction, Transaction)
 
 
 def a_locked_function() -> None:

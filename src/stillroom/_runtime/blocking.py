@@ -64,6 +64,9 @@ class BlockingRuntime:
     def later(self, when: float, act: Callable[[], None]) -> Timer:
         return self._clock.call_at(when, act)
 
+    async def to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
+        return await work
+
     async def gather(self, works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
         pending = list(reversed(works))
         results: list[T] = []

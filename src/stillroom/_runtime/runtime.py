@@ -51,6 +51,10 @@ class Runtime(Protocol):
         """Call ``act`` at a time on the runtime's clock, where `spawn` can be called."""
         ...
 
+    async def to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end, though its caller be cancelled; that comes through afterwards."""
+        ...
+
     async def gather(self, works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
         """Run several coroutines to their end, side by side where the runtime can, and return their results in order."""
         ...

@@ -83,6 +83,19 @@ class TaskRuntime:
     def later(self, when: float, act: Callable[[], None]) -> Timer:
         return self._clock.call_at(when, _from_any_thread(asyncio.get_running_loop(), act))
 
+    async def to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.get_running_loop().create_task(work)
+        cancelled: asyncio.CancelledError | None = None
+        while not task.done():
+            try:
+                await asyncio.wait((task,))
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            _looked_at(task)
+            raise cancelled
+        return task.result()
+
     async def gather(self, works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
         return await asyncio.gather(*works)
 
@@ -111,7 +124,7 @@ def _from_any_thread(loop: asyncio.AbstractEventLoop, act: Callable[[], object])
     return call
 
 
-def _looked_at(task: asyncio.Task[None]) -> None:
+def _looked_at(task: asyncio.Task[Any]) -> None:
     """Take note of a task's error, which its leader raises, so that asyncio does not say that nobody did."""
     if not task.cancelled():
         task.exception()

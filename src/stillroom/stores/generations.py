@@ -15,11 +15,17 @@ __all__ = ["Generation", "Generations", "in_force"]
 
 
 class Generation:
-    """A token: all that was loaded under it counts while it is alive."""
+    """A token: all that was loaded under it counts while it is alive.
 
-    __slots__ = ("__weakref__", "alive")
+    Attributes:
+        name: whose it is.
+        alive: whether it is in force.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("__weakref__", "alive", "name")
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
         self.alive = True
 
 
@@ -72,7 +78,7 @@ def in_force(generations: tuple[Any, ...]) -> bool:
 def _current(tokens: WeakValueDictionary[str, Generation], name: str) -> Generation:
     token = tokens.get(name)
     if token is None:
-        token = tokens[name] = Generation()
+        token = tokens[name] = Generation(name)
     return token
 
 

@@ -69,6 +69,12 @@ class MemoryLease:
             table.pop(standing.key, None)
         return True
 
+    @property
+    def stands(self) -> bool:
+        """Whether it could still be filled."""
+        standing = self.standing
+        return standing is not None and self.home.leases.get(standing.key) is standing and in_force(self.reading.generations)
+
     def admits(self, entry: Entry[Any]) -> bool:
         """Tell whether an entry may be stored under it."""
         return self.covers(entry.generations) and not self.is_overtaken(entry)

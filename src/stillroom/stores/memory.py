@@ -186,7 +186,7 @@ class MemoryStore:
         self._let_go()
 
     async def stands(self, lease: Lease) -> bool:
-        return True  # no other process can have voided it
+        return cast(MemoryLease, lease).stands
 
     async def write(self, lookup: Lookup, entry: Entry[Any], *, if_absent: bool = False) -> bool:
         """Store a value given by a user; see `Store.write`."""
@@ -367,7 +367,7 @@ class MemoryStore:
         node = self._known(home, lookup.key.local, now)
         if node is None or (lookup.owner is not None and node.owner not in (None, lookup.owner)):
             return Reading(MISSING, generations)
-        reading = Reading(node.entry, generations, node.hits + node.uses, node.read_at, node.stamp)
+        reading = node.reading(generations)
         if count:
             node.uses += 1
             node.read_at = now

@@ -10,6 +10,7 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 from ..entry import Entry, Generations
+from ..protocols import Reading
 from .generations import in_force
 
 if TYPE_CHECKING:
@@ -117,6 +118,12 @@ class Node(Link):
         Not the node itself: whoever kept that would keep the hits that it has counted from being added up.
         """
         return self.loaded_at, id(self.value)
+
+    def reading(self, asked: Generations) -> Reading:
+        """Return what is known of its key, for somebody who goes by these generations."""
+        own: tuple[Any, ...] = self.generations
+        carries = () if own is asked or own == asked else tuple([one.name for one in own[2:]])
+        return Reading(self.entry, asked, self.hits + self.uses, self.read_at, self.stamp, carries)
 
     @property
     def entry(self) -> Entry[Any]:

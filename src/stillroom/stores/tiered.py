@@ -293,4 +293,4 @@ def _as_read(entry: Entry[Any], found: Reading) -> Reading:
     """Return what the near store has found as the far store said it."""
     origin: Any = entry.generations[0]
     entry.generations = origin.generations
-    return Reading(entry, origin.generations, found.uses, found.read_at, origin.stamp)
+    return Reading(entry, origin.generations, found.uses, found.read_at, origin.stamp, found.carries)

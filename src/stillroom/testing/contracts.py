@@ -86,6 +86,18 @@ class StoreContract:
         assert not await self.store.fill(self.key, self.entry("old", generations=lease.reading.generations), lease)
         assert await self.value() is MISSING
 
+    async def test_a_lease_stands_until_it_is_voided(self) -> None:
+        deleted = await self.store.lease(self.lookup)
+        assert await self.store.stands(deleted)
+        await self.store.delete((self.key,))
+        assert not await self.store.stands(deleted)
+        replaced = await self.store.lease(self.lookup)
+        assert await self.store.stands(replaced)
+        await self.store.write(self.lookup, self.entry("new"))
+        assert not await self.store.stands(replaced)
+        for lease in (deleted, replaced):
+            await self.store.release(self.key, lease)
+
     async def test_writing_voids_the_lease(self) -> None:
         """Rule 1."""
         lease = await self.store.lease(self.lookup)

@@ -199,9 +199,10 @@ class Finder:
         if None in own or found.header.tokens != b"".join(own):  # type: ignore[arg-type]
             return Reading(MISSING, tuple(known))
         reading = self.counted(self.as_made(lookup, found), asked.entry, found.header, found.data, known, ahead)
-        if reading.entry is not MISSING:
-            reading.entry.plain_until = -math.inf  # whoever keeps it nearby would not know when it is over
-        return reading
+        if reading.entry is MISSING:
+            return reading
+        reading.entry.plain_until = -math.inf  # whoever keeps it nearby would not know when it is over
+        return reading._replace(carries=found.generations)
 
     def as_made(self, lookup: Lookup, found: Found) -> Lookup:
         """Return a lookup with the serializer that an entry was made with: its owner's, or if it has none, the store's."""

@@ -1,0 +1,135 @@
+"""The end of a transaction: what it has changed is done to the store under it, or let go of.
+
+First what was added and prolonged, then all invalidations at once and all deletions at once, then the values. So nothing that
+is outdated is seen beside what is new. One thing that fails keeps none of the others from being done: the first error is
+raised when everything has been tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final, TypeAlias
+
+from ...entry import MISSING, Entry
+from ...errors import StoreError
+from ...protocols import Store
+from .changes import Changes, Loaded, Pending
+from .overlay import Overlay
+
+__all__ = ["apply", "drop", "outdate"]
+
+Gather: TypeAlias = "Callable[[Sequence[Coroutine[Any, Any, None]]], Coroutine[Any, Any, list[None]]]"
+
+
+AT_ONCE: Final = 100
+"""How many writes are under way at a time: each has to end within the time that one operation may take."""
+
+
+async def apply(overlay: Overlay, store: Store, gather: Gather) -> None:
+    """Do what a transaction has changed to the store under it.
+
+    Args:
+        overlay: what the transaction has seen.
+        store: the store; not the one under the overlay if the cache has moved to another one meanwhile.
+        gather: does several things, side by side if it can.
+
+    Raises:
+        BaseException: the first thing that went wrong.
+    """
+    changes, pending = overlay.changes, overlay.changes.pending()
+    attempts, settled = _Attempts(gather), [one for one in pending if one.is_settled]
+    await attempts.all([partial(_adjust, store, one) for one in pending if not one.is_settled and overlay.now() < one.until])
+    if changes.everything or changes.namespaces or changes.names:
+        await attempts.all([partial(_invalidate, store, changes)])
+    given = [(one, await overlay.kept(one.lookup) if one.is_given else MISSING) for one in settled]
+    gone = [one.lookup.key for one, entry in given if entry is MISSING]
+    if gone:
+        await attempts.all([partial(store.delete, gone)])
+    await attempts.all([partial(_write, store, one, entry) for one, entry in given if entry is not MISSING])
+    await attempts.all([partial(_fill, overlay, store, one) for one in list(changes.loads.values())])
+    attempts.raise_first()
+
+
+async def drop(overlay: Overlay, gather: Gather) -> None:
+    """Let go of what a transaction holds outside."""
+    attempts = _Attempts(gather)
+    loads = list(overlay.changes.loads.values())
+    await attempts.all([partial(overlay.under.release, one.lookup.key, one.lease) for one in loads])
+
+
+async def outdate(changes: Changes, store: Store, *, dropped: bool) -> None:
+    """Invalidate in a store what a transaction has made outdated, whatever became of it.
+
+    Args:
+        changes: what it has changed.
+        store: the store.
+        dropped: the values that it was given were not stored, so what they were to replace counts as outdated, too.
+    """
+    if changes.everything or changes.namespaces or changes.names:
+        await _invalidate(store, changes)
+    keys = [one.lookup.key for one in changes.pending() if one.is_settled and (dropped or not one.is_given)]
+    if keys:
+        await store.delete(keys)
+
+
+class _Attempts:
+    """Things that are all tried, whatever becomes of the others."""
+
+    def __init__(self, gather: Gather) -> None:
+        self._gather = gather
+        self._errors: list[BaseException] = []
+
+    async def all(self, acts: Sequence[Callable[[], Coroutine[Any, Any, object]]]) -> None:
+        """Do several things, side by side if that can be."""
+        for at in range(0, len(acts), AT_ONCE):
+            await self._gather([self._attempt(act) for act in acts[at : at + AT_ONCE]])
+
+    async def _attempt(self, act: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        try:
+            await act()
+        except Exception as error:
+            self._errors.append(error)
+        except BaseException as error:  # an interrupt or a cancellation, which says nothing of the thing itself
+            self._errors.append(error)
+            await act()
+
+    def raise_first(self) -> None:
+        """Raise what went wrong first, if anything did; an interrupt before an error."""
+        for error in sorted(self._errors, key=lambda one: isinstance(one, Exception)):
+            raise error
+
+
+async def _adjust(store: Store, pending: Pending) -> None:
+    if pending.initial is not None:
+        await store.increment(pending.lookup, pending.amount, pending.to_start_from)
+        pending.initial = None  # so that nothing is added twice
+    if pending.times is not None:
+        await store.touch(pending.lookup.key, *pending.times)
+
+
+async def _invalidate(store: Store, changes: Changes) -> None:
+    await store.invalidate(names=changes.names, namespaces=changes.namespaces, everything=changes.everything)
+
+
+async def _write(store: Store, pending: Pending, entry: Entry[Any]) -> None:
+    try:
+        await store.write(pending.lookup, entry, if_absent=pending.if_absent)
+    except StoreError:
+        raise  # such a store sees to it by itself that what was there before does not survive
+    except Exception:
+        await store.delete((pending.lookup.key,))
+        raise
+
+
+async def _fill(overlay: Overlay, store: Store, loaded: Loaded) -> None:
+    lookup, lease = loaded
+    if store is not overlay.under:
+        return
+    is_kept = overlay.changes.keeps_loads and not overlay.changes.touches(lookup)
+    entry = await overlay.kept(lookup) if is_kept else MISSING
+    if entry is MISSING or entry.retry_at:  # put off since a refresh has failed: no news to anybody
+        await store.release(lookup.key, lease)
+    else:
+        await store.fill(lookup.key, replace(entry, generations=lease.reading.generations), lease)
