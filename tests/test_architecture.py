@@ -18,7 +18,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "stillroom"
 # From top to bottom: what stands in a row imports from its own row and from those below. A top-level module that no row names
 # belongs to FACADE.
 LAYERS = (
-    {"compat", "web", "console"},
+    {"compat", "console", "integrations", "web"},
     {"testing"},
     {"__init__"},
     FACADE := {"cache", "function", "compile", "methods", "generators"},
@@ -33,6 +33,8 @@ BANNED = {"_engine": {"asyncio", "threading", "time", "random", "socket", "os"}}
 
 # The one module that may import a package from outside the standard library, with an error that names the extra.
 THIRD_PARTY: dict[str, set[str]] = {
+    "integrations.django": {"django"},
+    "integrations.sqlalchemy": {"sqlalchemy"},
     "serializers.wire": {"msgspec"},
     "serializers.zstd": {"zstandard"},
     "stores.redis.client": {"redis"},

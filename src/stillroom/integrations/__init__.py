@@ -1,0 +1,1 @@
+"""What ties stillroom to other libraries. Each module needs the extra of its name, and nothing imports it but its users."""
