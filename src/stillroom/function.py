@@ -292,7 +292,7 @@ class Operations:
             await self._side.forget([lookup.key])
             return
         kept = self.kind.unshown(self.kept(value))
-        await self._side.store.write(lookup, made(kept, policy, ttl, now, 0.0, (), self.core.draw()))
+        await self._side.store.write([(lookup, made(kept, policy, ttl, now, 0.0, (), self.core.draw()))])
         self.core.flights.drop(lookup.key)
 
     async def _many(self, bounds: list[Bound]) -> list[tuple[bool, Any]]:

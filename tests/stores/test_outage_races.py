@@ -253,7 +253,7 @@ class Hammer:
             "tag": lambda side: side.invalidate(names=("t:red",)),
             "namespace": lambda side: side.invalidate(namespaces=("main",)),
             "everything": lambda side: side.invalidate(everything=True),
-            "write": lambda side: side.write(self.lookup, self.entry(self.source.value)),
+            "write": lambda side: side.write([(self.lookup, self.entry(self.source.value))]),
             "increment": lambda side: side.increment(self.lookup, 1, self.entry(self.source.value)),
         }[means]
         self.until = time.monotonic() + SECONDS
