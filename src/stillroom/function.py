@@ -214,7 +214,7 @@ class Operations:
     # The helpers, for users
 
     def invalidate(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Forget the result for these arguments; a load that is in progress no longer counts. Tells whether there was one."""
+        """Forget the result for these arguments; a load in progress no longer counts. Tells whether there was a fresh value."""
         return self._run(self._invalidate(self._bind(*args, **kwargs)))
 
     def invalidate_all(self) -> Any:

@@ -199,7 +199,10 @@ class Store(Protocol):
         ...
 
     async def delete(self, keys: Iterable[Key]) -> int:
-        """Remove entries, void the leases on their keys, and return how many fresh entries there were."""
+        """Remove entries, void the leases on their keys, and return how many fresh values there were.
+
+        A remembered error is no value, here and for `names`, `add`, `increment` and `touch`.
+        """
         ...
 
     async def invalidate(self, *, names: Iterable[str] = (), namespaces: Iterable[str] = (), everything: bool = False) -> None:

@@ -205,7 +205,7 @@ class MemoryStore:
         return (await self.write(((lookup, entry),), if_absent=True))[0]
 
     async def delete(self, keys: Iterable[Key]) -> int:
-        """Remove entries and void the leases on their keys; return how many fresh entries there were."""
+        """Remove entries and void the leases on their keys; return how many fresh values there were."""
         keys = tuple(keys)
         placed = [(self.partition(key.space), key.local) for key in keys]
         if self._interrupts():
@@ -217,7 +217,7 @@ class MemoryStore:
                 home.leases.pop(local, None)
                 node = self._known(home, local, now)
                 if node is not None:
-                    found += now < node.fresh_until
+                    found += now < node.fresh_until and not node.is_error
                     self._room.remove(node)
         self._let_go()
         return found

@@ -222,7 +222,7 @@ class Tiered:
             await self._copies.drop((lookup.key,))
 
     async def delete(self, keys: Iterable[Key]) -> int:
-        """Remove entries, and void the leases on their keys; return how many fresh entries there were."""
+        """Remove entries, and void the leases on their keys; return how many fresh values there were."""
         keys = tuple(keys)
         try:
             return await self.far.delete(keys)

@@ -202,7 +202,7 @@ class Guarded:
         )
 
     async def delete(self, keys: Iterable[Key]) -> int:
-        """Remove entries and void the leases on their keys; return how many fresh entries there were."""
+        """Remove entries and void the leases on their keys; return how many fresh values there were."""
         keys = tuple(keys)
         return await self._change(lambda store: store.delete(keys), lambda: deletions(keys), lambda store: store.delete(keys))
 
