@@ -90,8 +90,8 @@ class Scene:
         self.far = Far(self.clock)
         self.diary = Diary()
         self.pool = AtOnce()
-        given = {"clock": self.clock, "watcher": self.diary, "pool": self.pool, "draw": lambda: 1.0, **settings}
-        self.outage = Outage(self.far, **given)
+        given = {"clock": self.clock, "watcher": self.diary, "pool": self.pool, "draw": lambda: 1.0, "on_error": "fallback"}
+        self.outage = Outage(self.far, **{**given, **settings})
         self.store = Guarded(self.far, self.outage)
         self.space = Keyspace("main", "", str)
 

@@ -353,7 +353,7 @@ from tests.stores.outage_scene import Far
 
 clock = SystemClock()
 far = Far(clock)
-outage = Outage(far, clock=clock)
+outage = Outage(far, clock=clock, on_error="fallback")
 store = Guarded(far, outage)
 key = Key(Keyspace("main", "", str), "k")
 
@@ -435,7 +435,7 @@ class Slow:
     def regained(self, seconds):
         regained.set()
 
-outage = Outage(far, clock=clock, watcher=Slow())
+outage = Outage(far, clock=clock, on_error="fallback", watcher=Slow())
 store = Guarded(far, outage)
 thread = threading.Thread(target=lose)
 thread.start()

@@ -503,7 +503,7 @@ async def test_what_stands_in_for_the_far_store_is_not_copied(scene: Scene) -> N
             raise StoreError("down", store="memory", operation="ping")
 
     far = Far(MemoryStore(clock=scene.clock))
-    outage = Outage(far, clock=scene.clock)
+    outage = Outage(far, clock=scene.clock, on_error="fallback")
     store = scene.store = Tiered(scene.copies, Guarded(far, outage), scene.feed)
     far.fail("write")
     untagged = Lookup(scene.key, (F,))
