@@ -131,6 +131,15 @@ class TestPasswordAndTls(OnRedis):
     server = "secretive_server"
 
 
+class TestValkey(OnRedis):
+    server = "valkey_server"
+
+
+class TestValkeyWithNear(OnRedis):
+    server = "valkey_server"
+    has_near = True
+
+
 class TestSigned(OnRedis):
     server = "redis_server"
     options: ClassVar[dict[str, Any]] = {"secret": "a secret that is long enough", "compress": "zlib"}

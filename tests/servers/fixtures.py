@@ -46,6 +46,13 @@ def _tls_server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
+def _valkey_server() -> Iterator[Server]:
+    from tests.servers.server import Valkey
+
+    yield from _kept(Valkey())
+
+
+@pytest.fixture(scope="session")
 def _tiny_server() -> Iterator[Server]:
     from tests.servers.server import Server
 
@@ -78,6 +85,13 @@ def tls_server(_tls_server: Server) -> Server:
     """An empty Redis server that speaks TLS only; clients need its ``options``."""
     _tls_server.clean()
     return _tls_server
+
+
+@pytest.fixture
+def valkey_server(_valkey_server: Server) -> Server:
+    """An empty Valkey server."""
+    _valkey_server.clean()
+    return _valkey_server
 
 
 @pytest.fixture
