@@ -13,6 +13,7 @@ Both sides share the near store and its feed, the state of an outage, the map of
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -215,8 +216,9 @@ class RedisStores:
         self._watcher = watcher
 
     def health(self) -> Health:
-        """Return how the store is doing."""
-        return self.outage.health()
+        """Return how the store is doing, and whether its near copies are used."""
+        health = self.outage.health()
+        return health if self.feed is None else replace(health, near=self.feed.state)
 
     async def ping(self, blocking: bool) -> bool:
         """Tell whether the servers answer."""
