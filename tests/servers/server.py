@@ -17,7 +17,7 @@ from urllib.parse import quote
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from tests.servers.certificates import make_certificates
+from tests.servers.certificates import Certificates, make_certificates
 from tests.servers.monitor import Command, monitored
 from tests.servers.processes import HOST, Process
 from tests.servers.waiting import PATIENCE
@@ -78,7 +78,7 @@ class Server(Process):
         bus: bool = False,
         user: str | None = None,
         password: str | None = None,
-        tls: bool = False,
+        tls: bool | Certificates = False,
         maxmemory: str | None = None,
         policy: str = "allkeys-lru",
         config: Mapping[str, str] | None = None,
@@ -90,7 +90,7 @@ class Server(Process):
             self.config["enable-debug-command"] = "yes"
         if maxmemory:
             self.config |= {"maxmemory": maxmemory, "maxmemory-policy": policy}
-        self.certificates = make_certificates(self.directory) if tls else None
+        self.certificates = make_certificates(self.directory) if tls is True else tls or None
         self.config |= self._secrets()
         self.config |= config or {}
         self._settings: dict[bytes, bytes] = {}

@@ -21,7 +21,7 @@ from .client import Node, Target, connect_async
 from .finding import Asked
 from .gathered import Gathered
 from .layout import RedisKey
-from .links import Batch, Outcome, failed, was_closed
+from .links import Batch, Outcome, end_of, failed, was_closed
 from .times import RESAMPLE_AFTER, ServerTimes
 
 __all__ = ["LoopLinks"]
@@ -239,6 +239,10 @@ class _OfLoop:
         finally:
             self._opening.pop(node, None)
         stream = _Stream(node, connection, self._timeout, self._times)
+        ended = end_of(connection)
+        if ended is not None:
+            stream.fail(ended)
+            return failed(node, ended)
         if self.is_closed:
             stream.fail("the store is closed")
         else:
