@@ -178,6 +178,17 @@ async def test_a_hundred_hits_take_one_round_trip(here: Measured) -> None:
     assert (here.commands, here.trips) == (["MGET"], 1)
 
 
+async def test_what_fifty_misses_take(here: Measured, runtime: Runtime) -> None:
+    """On an event loop as many round trips as one of them; blocking callers load one after the other, under a lease each."""
+    await here.warm_up()
+    f = here.cached(name="g")
+    await here.do(lambda: f.many([0]))
+    with here.measured():
+        assert await here.do(lambda: f.many(range(1, 51))) == list(range(1, 51))
+    assert here.trips == (1 + 2 * 50 if runtime.blocking else 3)
+    assert here.commands.count("EVALSHA") == 100
+
+
 async def test_a_hundred_names_take_one_round_trip(here: Measured) -> None:
     await here.warm_up()
     names = [f"name:{number}" for number in range(100)]
