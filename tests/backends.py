@@ -29,7 +29,7 @@ from stillroom.protocols import Clock, Store, TwoSided
 from stillroom.stores.memory import MemoryStore
 from stillroom.stores.tiered import Tiered
 from stillroom.testing import ChaosStore
-from stillroom.urls import FAR_SETTINGS, open_store
+from stillroom.urls import open_store
 
 if TYPE_CHECKING:
     from stillroom.stores.redis.opening import RedisStores
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 KINDS: Final = ("memory", "redis", "cluster", "redis+near", "cluster+near")
 FOLDERS: Final = {"tests/engine": KINDS, "tests/surface": KINDS, "tests/concurrency": KINDS, "tests/guards": KINDS[:3]}
 SERVERS: Final = {"redis": "_redis_server", "cluster": "_redis_cluster"}
+FAR: Final[Mapping[str, Any]] = Cache()._far
+"""What holds for a store outside of this process if nothing is said."""
 LONG: Final = 5.0
 """Seconds that an operation on a server may take: a busy machine must not look like an outage."""
 
@@ -102,7 +104,7 @@ class Backend:
         return self.kind.endswith("+near")
 
     def open(
-        self, url: Any, clock: Clock, far: Mapping[str, Any] = FAR_SETTINGS, options: Mapping[str, Any] | None = None
+        self, url: Any, clock: Clock, far: Mapping[str, Any] = FAR, options: Mapping[str, Any] | None = None
     ) -> Store | TwoSided:
         """Do what `open_store` does, on another kind of store where memory is asked for, and nothing that only memory has."""
         if self.is_memory or url != "memory://" or options:

@@ -22,7 +22,7 @@ from .policy import LoadLock, Policy, RefreshAhead, StoreIf, Ttl, flag
 from .protecting import Protecting
 from .protocols import Clock, Listener, Store
 from .settings import text, texts
-from .urls import FAR_SETTINGS, open_store
+from .urls import open_store
 from .verbs import Verbs
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class Cache(Verbs, Protecting):
         Raises:
             ConfigurationError: the url or an option makes no sense; nothing has changed then.
         """
-        far = {**self._far, **{name: options.pop(name) for name in list(options) if name in FAR_SETTINGS}}
+        far = {**self._far, **{name: options.pop(name) for name in list(options) if name in self._far}}
         self._core.use(open_store(url, self._core.clock, far, options))
         self._far = far
 
@@ -221,7 +221,7 @@ class Cache(Verbs, Protecting):
 
         chosen_namespace = self._core.namespace if namespace is None else namespace
         identity = checked(Identity(key, name, chosen_namespace, version, texts(ignore, "ignore"), texts(tags, "tags")))
-        form = Form(serializer, compress)
+        form = Form.checked(serializer, compress)
 
         def decorator(function: Any, /) -> Any:
             return decorate(self._core, function, identity, form, policy_for)

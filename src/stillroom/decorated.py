@@ -88,7 +88,7 @@ class _Blocking(_Cached[P, Call_co], Protocol[P, Call_co, Value, Given_contra]):
     """The helpers of functions that are called from blocking code."""
 
     def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool:
-        """Forget the result for these arguments, and tell whether there was one."""
+        """Forget the result for these arguments, and tell whether there was a fresh value."""
         ...
 
     def invalidate_all(self) -> None:
@@ -120,7 +120,7 @@ class _Awaited(_Cached[P, Call_co], Protocol[P, Call_co, Value, Given_contra]):
     """The helpers of functions that are called from asyncio code: those of `_Blocking`, to be awaited."""
 
     def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, bool]:
-        """Forget the result for these arguments, and tell whether there was one."""
+        """Forget the result for these arguments, and tell whether there was a fresh value."""
         ...
 
     def invalidate_all(self) -> Coroutine[Any, Any, None]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
 from .entry import MISSING, Missing
+from .serializers.setting import check
 
 if TYPE_CHECKING:
     from .protocols import Serializer, TwoSided
@@ -33,6 +34,16 @@ class Form(NamedTuple):
 
     serializer: SerializerSetting | None = None
     compress: Compression | Missing | None = MISSING
+
+    @classmethod
+    def checked(cls, serializer: Any, compress: Any) -> Form:
+        """Return a form that makes sense on some store at least.
+
+        Raises:
+            ConfigurationError: it makes none.
+        """
+        check("auto" if serializer is None else serializer, None if compress is MISSING else compress)
+        return cls(serializer, compress)
 
     def on(self, store: TwoSided, function: Callable[..., Any], errors: tuple[type[Exception], ...]) -> Serializer:
         """Return what turns the values of a function into bytes for a store.

@@ -217,7 +217,7 @@ class Operations:
     # The helpers, for users
 
     def invalidate(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Forget the result for these arguments; a load that is in progress no longer counts. Tells whether there was one."""
+        """Forget the result for these arguments; a load in progress no longer counts. Tells whether there was a fresh value."""
         return self._run(self._invalidate(self._bind(*args, **kwargs)))
 
     def invalidate_all(self) -> Any:
@@ -295,7 +295,7 @@ class Operations:
             await self._side.forget([lookup.key])
             return
         kept = self.kind.unshown(self.kept(value))
-        await self._side.store.write(lookup, made(kept, policy, ttl, now, 0.0, (), self.core.draw()))
+        await self._side.store.write([(lookup, made(kept, policy, ttl, now, 0.0, (), self.core.draw()))])
         self._side.flights.drop(lookup.key)
 
     async def _many(self, bounds: list[Bound]) -> list[tuple[bool, Any]]:

@@ -63,14 +63,19 @@ class Names:
             raise ConfigurationError(
                 f"values must be a mapping of names to values, not {values!r}", setting="values", given=values
             )
-        policy, generations = self._policy(ttl), _generations(tags)
-        for name, key in self._keys(values).items():  # all of them checked before the first is stored
-            await self._write(Lookup(key, generations), values[name], policy)
+        await self._write([(key, values[name]) for name, key in self._keys(values).items()], ttl, tags)
 
-    async def set(
-        self, name: str, value: Any, ttl: Duration | Missing | None, tags: Sequence[str], *, if_absent: bool = False
-    ) -> bool:
-        return await self._write(Lookup(self._key(name), _generations(tags)), value, self._policy(ttl), if_absent=if_absent)
+    async def set(self, name: str, value: Any, ttl: Duration | Missing | None, tags: Sequence[str]) -> None:
+        await self._write([(self._key(name), value)], ttl, tags)
+
+    async def add(self, name: str, value: Any, ttl: Duration | Missing | None, tags: Sequence[str]) -> bool:
+        lookup, policy = Lookup(self._key(name), _generations(tags)), self._policy(ttl)
+        if not self._core.enabled:
+            return False
+        stored = await self._side.store.add(lookup, self._entry(value, policy))
+        if stored:
+            self._core.flights.drop(lookup.key)
+        return stored
 
     async def delete_many(self, names: Iterable[str]) -> int:
         return await self._delete(list(self._keys(names).values()))
@@ -193,15 +198,14 @@ class Names:
         found = await self._side.forget(keys) if keys else 0
         return found if self._core.enabled else 0
 
-    async def _write(self, lookup: Lookup, value: Any, policy: Policy, *, if_absent: bool = False) -> bool:
-        if not self._core.enabled:
-            if not if_absent:  # what this replaces is out of date, and must not be there again afterwards
-                await self._side.forget([lookup.key])
-            return False
-        stored = await self._side.store.write(lookup, self._entry(value, policy), if_absent=if_absent)
-        if stored:
-            self._side.flights.drop(lookup.key)
-        return stored
+    async def _write(self, values: list[tuple[Key, Any]], ttl: Duration | Missing | None, tags: Sequence[str]) -> None:
+        policy, generations = self._policy(ttl), _generations(tags)
+        if not self._core.enabled:  # what this replaces is out of date, and must not be there again afterwards
+            await self._delete([key for key, _ in values])
+            return
+        await self._side.store.write([(Lookup(key, generations), self._entry(value, policy)) for key, value in values])
+        for key, _ in values:
+            self._side.flights.drop(key)
 
 
 def _generations(tags: Sequence[str]) -> tuple[str, ...]:

@@ -190,16 +190,23 @@ class Store(Protocol):
         """Tell whether a lease still stands, so that it could be filled; if in doubt, that it does not."""
         ...
 
-    async def write(self, lookup: Lookup, entry: Entry[Any], *, if_absent: bool = False) -> bool:
-        """Store a value given by a user, under the generations now in force, and tell whether it was stored.
+    async def write(self, entries: Sequence[tuple[Lookup, Entry[Any]]]) -> list[bool]:
+        """Store values given by a user, under the generations now in force, and tell which of them were stored.
 
         Raises:
-            UncacheableValue: the value cannot be stored; nothing has changed.
+            UncacheableValue: one of the values cannot be stored; nothing has changed.
         """
         ...
 
+    async def add(self, lookup: Lookup, entry: Entry[Any]) -> bool:
+        """Do what `write` does for one value, if the key has no fresh one, and tell whether it was stored."""
+        ...
+
     async def delete(self, keys: Iterable[Key]) -> int:
-        """Remove entries, void the leases on their keys, and return how many fresh entries there were."""
+        """Remove entries, void the leases on their keys, and return how many fresh values there were.
+
+        A remembered error is no value, here and for `names`, `add`, `increment` and `touch`.
+        """
         ...
 
     async def invalidate(self, *, names: Iterable[str] = (), namespaces: Iterable[str] = (), everything: bool = False) -> None:

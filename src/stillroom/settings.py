@@ -1,12 +1,18 @@
-"""Checks of what users give as text: names, namespaces, tags and the like."""
+"""Checks of what users give: names, namespaces, tags and the like, and what they say of a store outside of this process."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final, Literal, TypeAlias
 
+from .durations import Duration, seconds
 from .errors import ConfigurationError
 
-__all__ = ["text", "texts"]
+__all__ = ["ON_ERROR", "OnError", "choice", "lease", "prefix", "text", "texts", "timeout"]
+
+OnError: TypeAlias = Literal["fallback", "bypass", "raise"]
+"""What stands in for a store that is out of reach."""
+ON_ERROR: Final[tuple[OnError, ...]] = ("fallback", "bypass", "raise")
 
 
 def text(given: str, setting: str) -> str:
@@ -31,3 +37,54 @@ def texts(given: Sequence[str] | str, setting: str) -> tuple[str, ...]:
             f'{setting} must be a list of texts such as ["a", "b"], not {given!r}', setting=setting, given=given
         )
     return tuple(given)
+
+
+def choice(given: object, choices: Sequence[str], setting: str) -> str:
+    """Return a setting that is one of a few texts.
+
+    Raises:
+        ConfigurationError: it is not.
+    """
+    if not isinstance(given, str) or given not in choices:
+        raise ConfigurationError(f"{setting} must be one of {', '.join(choices)}, not {given!r}", setting=setting, given=given)
+    return given
+
+
+def prefix(given: object) -> str:
+    """Return what all keys on a store begin with.
+
+    Raises:
+        ConfigurationError: it is no text, or has braces, which would decide where its keys go on a cluster.
+    """
+    if not isinstance(given, str) or not given or any(sign in "{}" or 0xD800 <= ord(sign) <= 0xDFFF for sign in given):
+        raise ConfigurationError(
+            f"prefix must be a text that is not empty and has no braces, not {given!r}", setting="prefix", given=given
+        )
+    return given
+
+
+def timeout(given: Duration) -> float:
+    """Return how many seconds one operation may take.
+
+    Raises:
+        ConfigurationError: it is no such duration.
+    """
+    return _between(given, 0.001, 3600.0, "timeout")
+
+
+def lease(given: Duration) -> float:
+    """Return how many seconds a lease stands.
+
+    Raises:
+        ConfigurationError: it is no such duration.
+    """
+    return _between(given, 0.1, 86_400.0, "lease")
+
+
+def _between(given: Duration, lowest: float, highest: float, setting: str) -> float:
+    length = seconds(given, setting)
+    if not lowest <= length <= highest:
+        raise ConfigurationError(
+            f"{setting} must lie between {lowest:g} and {highest:g} seconds, not {length:g}", setting=setting, given=given
+        )
+    return length

@@ -5,30 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
+from . import settings
+from ._runtime.clock import SystemClock
 from .errors import ConfigurationError
 from .protocols import Clock, Store, TwoSided
+from .serializers.setting import check
 from .stores.memory import MemoryStore
 
-__all__ = ["FAR_SETTINGS", "open_store"]
+__all__ = ["open_store"]
 
 _WHOLE_NUMBERS: Final = ("max_bytes", "max_entries")
 _REDIS: Final = ("redis", "rediss", "unix", "valkey", "valkeys")
 _SCHEMES: Final = (*_REDIS, *(f"{scheme}+{kind}" for scheme in _REDIS if scheme != "unix" for kind in ("cluster", "sentinel")))
 
-FAR_SETTINGS: Final[Mapping[str, Any]] = {
-    "near": None,
-    "prefix": "stillroom",
-    "serializer": "auto",
-    "secret": None,
-    "compress": None,
-    "on_error": "fallback",
-    "timeout": 0.25,
-    "lease": "10s",
-}
-"""What can be said of a store outside of this process, and what holds if nothing is. A memory store has no use for it."""
-
-_IN_URL: Final = frozenset(FAR_SETTINGS) - {"secret"} | {"cluster"}
-"""What of it may stand in a url, besides the options of redis-py. A secret may not: urls end up in logs."""
+_IN_URL: Final = frozenset({"near", "prefix", "serializer", "compress", "on_error", "timeout", "lease", "cluster"})
+"""What may stand in the url of a store outside of this process, besides the options of redis-py. A secret may not: urls end up
+in logs."""
 
 AnyStore: TypeAlias = "Store | TwoSided"
 
@@ -39,12 +31,13 @@ def open_store(url: str | AnyStore, clock: Clock, far: Mapping[str, Any], option
     Args:
         url: the url, or the store.
         clock: tells the time.
-        far: settings for a store outside of this process, see `FAR_SETTINGS`.
+        far: settings for a store outside of this process, checked also while there is none.
         options: further options of the store.
 
     Raises:
-        ConfigurationError: the url or an option makes no sense.
+        ConfigurationError: the url, a setting or an option makes no sense.
     """
+    _check(far)
     if not isinstance(url, str):
         return _given(url, options)
     scheme = url.partition("://")[0].lower()
@@ -59,6 +52,27 @@ def open_store(url: str | AnyStore, clock: Clock, far: Mapping[str, Any], option
     return _open_memory(url, clock, options)
 
 
+def _check(far: Mapping[str, Any]) -> None:
+    _near(far["near"], SystemClock())
+    settings.prefix(far["prefix"])
+    check(far["serializer"], far["compress"])
+    settings.choice(far["on_error"], settings.ON_ERROR, "on_error")
+    settings.timeout(far["timeout"])
+    settings.lease(far["lease"])
+    if far["secret"] is not None:
+        from .serializers.signing import Signer  # only now: it imports hashlib
+
+        Signer(far["secret"])
+
+
+def _near(near: object, clock: Clock) -> MemoryStore | None:
+    if near is None:
+        return None
+    if not isinstance(near, str) or near.partition("?")[0].lower() != "memory://":
+        raise ConfigurationError(f'near must be like "memory://?max_entries=10000", not {near!r}', setting="near", given=near)
+    return _open_memory(near, clock, {})
+
+
 def _open_memory(url: str, clock: Clock, options: Mapping[str, Any]) -> MemoryStore:
     place, _, query = url.partition("?")
     if place.lower() != "memory://":
@@ -67,15 +81,15 @@ def _open_memory(url: str, clock: Clock, options: Mapping[str, Any]) -> MemorySt
             setting="url",
             given=_shown(url),
         )
-    settings = {**_settings(query), **options}
-    unknown = sorted(settings.keys() - {*_WHOLE_NUMBERS, "weigher"})
+    chosen = {**_settings(query), **options}
+    unknown = sorted(chosen.keys() - {*_WHOLE_NUMBERS, "weigher"})
     if unknown:
         raise ConfigurationError(
             f"{unknown[0]} is no option of memory://; there are max_entries, max_bytes and weigher",
             setting=unknown[0],
-            given=settings[unknown[0]],
+            given=chosen[unknown[0]],
         )
-    return MemoryStore(clock=clock, **settings)
+    return MemoryStore(clock=clock, **chosen)
 
 
 def _open_redis(url: str, clock: Clock, far: Mapping[str, Any], options: Mapping[str, Any]) -> TwoSided:
@@ -83,15 +97,9 @@ def _open_redis(url: str, clock: Clock, far: Mapping[str, Any], options: Mapping
 
     place, _, query = url.partition("?")
     ours, theirs = _divided(query)
-    settings: dict[str, Any] = {**far, **{name: _of_text(name, text) for name, text in ours.items()}, **options}
-    near = settings.pop("near")
-    if near is not None:
-        if not isinstance(near, str) or near.partition("?")[0].lower() != "memory://":
-            raise ConfigurationError(
-                f'near must be like "memory://?max_entries=10000", not {near!r}', setting="near", given=near
-            )
-        settings["near"] = _open_memory(near, clock, {})
-    return RedisStores(f"{place}?{theirs}" if theirs else place, clock, **settings)
+    chosen: dict[str, Any] = {**far, **{name: _of_text(name, text) for name, text in ours.items()}, **options}
+    chosen["near"] = _near(chosen["near"], clock)
+    return RedisStores(f"{place}?{theirs}" if theirs else place, clock, **chosen)
 
 
 def _divided(query: str) -> tuple[dict[str, str], str]:

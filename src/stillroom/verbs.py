@@ -70,11 +70,11 @@ class Verbs:
 
     def add(self, key: str, value: Any, ttl: Duration | Missing | None = MISSING, *, tags: Sequence[str] = ()) -> bool:
         """Store a value only if the name has none, and tell whether it was stored."""
-        return drive(self._names.set(key, value, ttl, texts(tags, "tags"), if_absent=True))
+        return drive(self._names.add(key, value, ttl, texts(tags, "tags")))
 
     async def aadd(self, key: str, value: Any, ttl: Duration | Missing | None = MISSING, *, tags: Sequence[str] = ()) -> bool:
         """Do what `add` does."""
-        return await self._anames.set(key, value, ttl, texts(tags, "tags"), if_absent=True)
+        return await self._anames.add(key, value, ttl, texts(tags, "tags"))
 
     def get_or_load(
         self, key: str, load: Callable[[], T], ttl: Duration | Missing | None = MISSING, *, tags: Sequence[str] = ()

@@ -35,7 +35,7 @@ class Heedless(ChaosStore):
     """A store that fills whatever became of the lease."""
 
     async def fill(self, key: Key, entry: Entry[Any], lease: Lease) -> bool:
-        return await super().fill(key, entry, lease) or await self.inner.write(Lookup(key), entry)
+        return await super().fill(key, entry, lease) or all(await self.inner.write([(Lookup(key), entry)]))
 
 
 class Forgetful(ChaosStore):

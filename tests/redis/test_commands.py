@@ -178,6 +178,17 @@ async def test_a_hundred_hits_take_one_round_trip(here: Measured) -> None:
     assert (here.commands, here.trips) == (["MGET"], 1)
 
 
+async def test_what_fifty_misses_take(here: Measured, runtime: Runtime) -> None:
+    """On an event loop as many round trips as one of them; blocking callers load one after the other, under a lease each."""
+    await here.warm_up()
+    f = here.cached(name="g")
+    await here.do(lambda: f.many([0]))
+    with here.measured():
+        assert await here.do(lambda: f.many(range(1, 51))) == list(range(1, 51))
+    assert here.trips == (1 + 2 * 50 if runtime.blocking else 3)
+    assert here.commands.count("EVALSHA") == 100
+
+
 async def test_a_hundred_names_take_one_round_trip(here: Measured) -> None:
     await here.warm_up()
     names = [f"name:{number}" for number in range(100)]
@@ -185,6 +196,31 @@ async def test_a_hundred_names_take_one_round_trip(here: Measured) -> None:
     with here.measured():
         assert len(await here.verb("get_many", names)) == 100
     assert (here.commands, here.trips) == (["MGET"], 1)
+
+
+async def test_a_hundred_names_are_set_in_as_many_round_trips_as_one(here: Measured) -> None:
+    await here.warm_up()
+    await here.verb("set", "tagged", 1, 600, tags=["all"])
+    taken: list[int] = []
+    for count in (1, 100):
+        names = {f"{count}:{number}": number for number in range(count)}
+        with here.measured():
+            await here.verb("set_many", names, 600, tags=["all"])
+        taken.append(here.trips)
+        assert here.commands == ["MGET", *["EVALSHA"] * count]
+        assert await here.verb("get_many", names) == names
+    assert taken == [2, 2]
+
+
+async def test_many_large_values_leave_in_several_batches(here: Measured) -> None:
+    """Each batch must end within the time that one operation may take."""
+    await here.warm_up()
+    large = dict.fromkeys(["a", "b", "c"], b"x" * 700_000)
+    with here.measured():
+        await here.verb("set_many", large, 600)
+    assert here.commands == ["MGET", *["EVALSHA"] * 3]
+    assert here.trips >= 4
+    assert await here.verb("get_many", large) == large
 
 
 @pytest.mark.asyncio_only
@@ -272,6 +308,28 @@ async def test_a_cluster_is_sent_one_batch_for_each_node(
         ended = f.invalidate_all()
         await _none() if runtime.blocking else await ended
         assert [len(one) for one in batches] == [1]
+    finally:
+        cache._core.store.retire()  # type: ignore[union-attr]
+
+
+async def test_many_names_are_set_with_one_batch_for_each_node(
+    redis_cluster: Cluster, runtime: Runtime, batches: list[list[Any]]
+) -> None:
+    cache = Cache(redis_cluster.url, prefix=secrets.token_hex(4), timeout=5)
+
+    async def set_many(count: int) -> None:
+        values = {f"{count}:{number}": number for number in range(count)}
+        cache.set_many(values, 600) if runtime.blocking else await cache.aset_many(values, 600)
+        assert cache.get_many(values) == values
+
+    try:
+        await set_many(50)
+        batches.clear()
+        await set_many(100)
+        reads, writes, _ = batches
+        for exchange in (reads, writes):
+            assert set(Counter(batch.node for batch in exchange).values()) == {1}
+        assert len(writes) == 3
     finally:
         cache._core.store.retire()  # type: ignore[union-attr]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import pytest
-from tests.backends import noting
+from tests.backends import FAR, noting
 from tests.servers.waiting import eventually
 
 from stillroom.errors import StoreError
@@ -49,7 +49,8 @@ class OnRedis(StoreContract):
     def make_store(self, clock: FakeClock) -> Store:
         options = {**getattr(self.found, "options", {}), **self.options}
         near = MemoryStore(clock=clock) if self.has_near else None
-        sides = RedisStores(self.url, clock, prefix=secrets.token_hex(4), timeout=5.0, near=near, **options)
+        chosen = {**FAR, "prefix": secrets.token_hex(4), "timeout": 5.0, "near": near, **options}
+        sides = RedisStores(self.url, clock, **chosen)
         sides.outage.failed = noting(sides.outage.failed, self.failures)  # type: ignore[method-assign]
         self.opened.append(sides)
         if sides.feed is not None:
@@ -128,6 +129,15 @@ def secretive_server(_secretive: Any) -> Any:
 
 class TestPasswordAndTls(OnRedis):
     server = "secretive_server"
+
+
+class TestValkey(OnRedis):
+    server = "valkey_server"
+
+
+class TestValkeyWithNear(OnRedis):
+    server = "valkey_server"
+    has_near = True
 
 
 class TestSigned(OnRedis):

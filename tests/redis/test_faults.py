@@ -218,12 +218,24 @@ def test_what_is_evicted_is_a_miss_and_nothing_worse(tiny_server: Server, made: 
     assert subject.cache.health().state == "ok"
 
 
+def test_values_for_which_there_is_no_room_still_end_what_is_outdated(own_server: Server, made: Callable[..., Subject]) -> None:
+    """Rule 34: there is none for the token of a tag that is new, either."""
+    cache = made(own_server.url)
+    former = {f"n{number}": 0 for number in range(10)}
+    cache.verb("set_many", former)
+    own_server.ask("CONFIG SET", "maxmemory", "1kb")
+    own_server.ask("CONFIG SET", "maxmemory-policy", "noeviction")
+    cache.verb("set_many", dict.fromkeys([*former, "new"], 1), tags=["new"])
+    assert cache.verb("get_many", [*former, "new"]) == {}
+    assert cache.cache.health().state == "ok"
+
+
 def test_a_server_that_takes_nothing_any_more_does_no_harm(own_server: Server, made: Callable[..., Subject]) -> None:
     """Rule 34: full, and told to evict nothing."""
     subject = made(own_server.url)
     subject.answers = {f"k{k}": 0 for k in range(10)}
     assert all(subject.is_right(k) for k in subject.answers)
-    own_server.ask("CONFIG SET", "maxmemory", "1mb")
+    own_server.ask("CONFIG SET", "maxmemory", "1kb")
     own_server.ask("CONFIG SET", "maxmemory-policy", "noeviction")
     for k in subject.answers:
         subject.answers[k] = 1

@@ -289,6 +289,24 @@ def test_a_server_that_refuses_is_named(redis_server: Server, ears: Any) -> None
         redis_server.client().acl_deluser("deaf")
 
 
+def test_a_refusal_is_logged_once_with_the_way_out(redis_server: Server, ears: Any, caplog: pytest.LogCaptureFixture) -> None:
+    who = {"username": "deaf", "password": "none is needed"}
+    rules = {"enabled": True, "nopass": True, "keys": "*"}
+    redis_server.client().acl_setuser("deaf", commands=["+@all", "-client"], **rules)
+    try:
+        ear = ears(at(redis_server), **who, driver_info=None)
+        ear.feed.start()
+        eventually(lambda: len(ear.dialled) >= 3, SOON)
+        (warning,) = caplog.records
+        assert warning.levelname == "WARNING"
+        assert "NOPERM" in warning.getMessage()
+        assert "+client|tracking +role" in warning.getMessage()
+        redis_server.client().acl_setuser("deaf", reset=True, commands=["-@all", "+client|tracking", "+role"], **rules)
+        assert ear.feed.wait_live(SOON)
+    finally:
+        redis_server.client().acl_deluser("deaf")
+
+
 def test_primaries_that_nobody_can_name_are_asked_for_again(redis_server: Server, ears: Any) -> None:
     asked: list[float] = []
 

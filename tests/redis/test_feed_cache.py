@@ -57,6 +57,27 @@ class Process:
         eventually(lambda: self.number(n) is not None and self.nearby() > 0)
 
 
+def test_health_tells_whether_the_near_store_is_used(redis_server: Server) -> None:
+    client = redis_server.client()
+    client.acl_setuser("deaf", enabled=True, nopass=True, keys="*", commands=["+@all", "-client"])
+    near = Process(redis_server.url, secrets.token_hex(4), {})
+    deaf = Process(redis_server.url.replace("redis://", "redis://deaf:any@"), secrets.token_hex(4), {})
+    plain = Cache(redis_server.url)
+    try:
+        assert (near.cache.health().near, plain.health().near, Cache().health().near) == ("not started", None, None)
+        near.settle()
+        assert near.cache.health().near == "live"
+        assert deaf.number(1) == 0
+        eventually(lambda: "NOPERM" in str(deaf.cache.health().near))
+        assert deaf.cache.health().state == "ok"
+        near.cache.close()
+        assert near.cache.health().near == "closed"
+    finally:
+        for cache in (near.cache, deaf.cache, plain):
+            cache.close()
+        client.acl_deluser("deaf")
+
+
 @pytest.fixture
 def truth() -> dict[int, int]:
     return {1: 1}

@@ -1,4 +1,4 @@
-"""A certificate authority of our own, and a server certificate for the loopback address."""
+"""A certificate authority of our own, and a certificate for the loopback address, for servers and for clients."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from redis.crc import key_slot
 from tests.servers.layout import Part, is_at_ease, layout, open_moves
@@ -29,13 +29,17 @@ CONFIG = {
     "cluster-replica-validity-factor": "0",  # a replica always stands for election
     "cluster-migration-barrier": "100",  # replicas stay with their primaries
 }
+ENCRYPTED = {"tls-cluster": "yes", "tls-replication": "yes"}
 
 
 class Cluster:
     """Six nodes; the first three are the primaries when all is well, and the others their replicas, in the same order."""
 
-    def __init__(self, *, config: Mapping[str, str] | None = None) -> None:
-        self.nodes = [Server(bus=True, config={**CONFIG, **(config or {})}) for _ in range(2 * PRIMARIES)]
+    def __init__(self, *, tls: bool = False, config: Mapping[str, str] | None = None) -> None:
+        settings = {**CONFIG, **(ENCRYPTED if tls else {}), **(config or {})}
+        first = Server(bus=True, tls=tls, config=settings)
+        others = [Server(bus=True, tls=first.certificates or False, config=settings) for _ in range(2 * PRIMARIES - 1)]
+        self.nodes = [first, *others]
 
     @property
     def processes(self) -> list[Server]:
@@ -76,7 +80,13 @@ class Cluster:
     @property
     def url(self) -> str:
         """The URL of the cluster: all its nodes."""
-        return f"redis+cluster://{','.join(f'{HOST}:{node.port}' for node in self.nodes)}"
+        scheme = "rediss" if self.nodes[0].certificates else "redis"
+        return f"{scheme}+cluster://{','.join(f'{HOST}:{node.port}' for node in self.nodes)}"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What redis-py must be told besides the URL."""
+        return self.nodes[0].options
 
     def living(self) -> list[Server]:
         """Return the nodes that are up and not paused."""

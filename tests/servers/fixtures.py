@@ -69,6 +69,13 @@ def _tls_server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
+def _valkey_server() -> Iterator[Server]:
+    from tests.servers.server import Valkey
+
+    yield from _kept(Valkey())
+
+
+@pytest.fixture(scope="session")
 def _tiny_server() -> Iterator[Server]:
     from tests.servers.server import Server
 
@@ -99,6 +106,13 @@ def redis_server(_redis_server: Server) -> Server:
 def tls_server(_tls_server: Server) -> Server:
     """An empty Redis server that speaks TLS only; clients need its ``options``."""
     return _lent(_tls_server)
+
+
+@pytest.fixture
+def valkey_server(_valkey_server: Server) -> Server:
+    """An empty Valkey server."""
+    _valkey_server.clean()
+    return _valkey_server
 
 
 @pytest.fixture

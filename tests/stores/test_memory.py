@@ -132,7 +132,7 @@ async def test_an_expired_entry_is_absent_and_leaves_when_met(verb: str) -> None
         assert await shop.store.names(shop.space) == []
         return
     elif verb == "add":
-        assert await shop.store.write(shop.lookup("k"), entry("new"), if_absent=True)
+        assert await shop.store.add(shop.lookup("k"), entry("new"))
         assert await shop.read("k") == "new"
     elif verb == "increment":
         assert await shop.store.increment(shop.lookup("k"), 1, entry(100)) == 100
@@ -152,7 +152,7 @@ async def test_a_stale_entry_is_there_for_the_engine_and_for_nobody_else() -> No
     assert (await shop.store.lease(shop.lookup("k"))).reading.entry is not MISSING
     assert await shop.store.names(shop.space) == []
     assert not await shop.store.touch(shop.key("k"), 10.0, 10.0)
-    assert await shop.store.write(shop.lookup("k"), entry("new", fresh=5.5, stale=1.0), if_absent=True)
+    assert await shop.store.add(shop.lookup("k"), entry("new", fresh=5.5, stale=1.0))
     shop.clock.time = 6.0
     assert await shop.store.increment(shop.lookup("k"), 1, entry(7, fresh=6.5, stale=1.0)) == 7
     shop.clock.time = 7.0
@@ -237,7 +237,7 @@ async def test_a_lease_is_void_once_somebody_else_has_changed_the_key(verb: str)
     if verb == "delete":
         await shop.store.delete([shop.key("k")])
     elif verb == "write":
-        await shop.store.write(shop.lookup("k"), entry(2))
+        await shop.store.write([(shop.lookup("k"), entry(2))])
     elif verb == "increment":
         await shop.store.increment(shop.lookup("k"), 1, entry(0))
     elif verb == "touch":
@@ -255,7 +255,7 @@ async def test_a_change_that_does_not_happen_leaves_leases_alone() -> None:
     await shop.store.delete([shop.key("other")])
     assert await shop.store.fill(shop.key("k"), entry("new", lease.reading.generations), lease)
     lease = await shop.store.lease(shop.lookup("k"))
-    assert not await shop.store.write(shop.lookup("k"), entry(), if_absent=True)
+    assert not await shop.store.add(shop.lookup("k"), entry())
     assert await shop.store.fill(shop.key("k"), entry("newer", lease.reading.generations), lease)
 
 
@@ -317,16 +317,16 @@ async def test_what_has_expired_before_it_is_filled_is_not_stored_and_replaces_n
 
 async def test_a_write_is_under_the_generations_now_in_force() -> None:
     shop = Shop(names())
-    assert await shop.store.write(shop.lookup("k", "t:red"), entry("value"))
+    assert await shop.store.write([(shop.lookup("k", "t:red"), entry("value"))]) == [True]
     assert await shop.read("k") == "value"
     await shop.store.invalidate(names=["t:red"])
     assert await shop.read("k") is MISSING
 
 
-async def test_if_absent_keeps_what_is_there() -> None:
+async def test_adding_keeps_what_is_there() -> None:
     shop = Shop(names())
-    assert await shop.store.write(shop.lookup("k"), entry(None), if_absent=True)
-    assert not await shop.store.write(shop.lookup("k"), entry("new"), if_absent=True)
+    assert await shop.store.add(shop.lookup("k"), entry(None))
+    assert not await shop.store.add(shop.lookup("k"), entry("new"))
     assert await shop.read("k") is None
 
 
@@ -341,7 +341,7 @@ async def test_delete_counts_what_was_fresh() -> None:
 
 async def test_increment_keeps_times_tags_and_count_of_reads() -> None:
     shop = Shop(names())
-    await shop.store.write(shop.lookup("n", "t:red"), entry(5, fresh=10.0))
+    await shop.store.write([(shop.lookup("n", "t:red"), entry(5, fresh=10.0))])
     await shop.read("n")
     assert await shop.store.increment(shop.lookup("n"), 3, entry(0)) == 8
     (reading,) = await shop.store.read([shop.lookup("n")])
@@ -372,7 +372,7 @@ async def test_touch_closes_the_plain_path_if_it_ended_before_freshness() -> Non
     shop = Shop(names())
     ahead = entry(fresh=10.0)
     ahead.plain_until = 8.0
-    await shop.store.write(shop.lookup("k"), ahead)
+    await shop.store.write([(shop.lookup("k"), ahead)])
     await shop.store.touch(shop.key("k"), 20.0, 20.0)
     assert shop.partition.entries["k"].plain_until == -math.inf
 
@@ -442,8 +442,8 @@ async def test_a_value_heavier_than_the_whole_budget_is_not_stored_and_its_prede
     assert not await shop.load("k", "x" * 101)
     assert await shop.read("k") is MISSING
     assert await shop.read("other") == "x" * 10
-    assert await shop.store.write(shop.lookup("k"), entry("x" * 90))
-    assert not await shop.store.write(shop.lookup("k"), entry("x" * 101))
+    assert await shop.store.write([(shop.lookup("k"), entry("x" * 90))]) == [True]
+    assert await shop.store.write([(shop.lookup("k"), entry("x" * 101))]) == [False]
     assert await shop.read("k") is MISSING
     check(shop.store)
 
@@ -519,7 +519,7 @@ async def test_the_store_can_be_used_from_everything_it_calls() -> None:
     for key in range(8):
         await shop.load(key, Value())
     await shop.load(7, Value())
-    await shop.store.write(shop.lookup(7), entry(Value()))
+    await shop.store.write([(shop.lookup(7), entry(Value()))])
     await shop.store.delete([shop.key(7)])
     await shop.load(8, Value(), fresh=1.0)
     shop.clock.time = 1.0
@@ -591,7 +591,7 @@ async def test_a_closed_store_has_nothing_and_takes_nothing() -> None:
     assert await shop.read("k") is MISSING
     assert not await shop.load("k")
     assert not await shop.store.fill(shop.key("k"), entry("old", before.reading.generations), before)
-    assert not await shop.store.write(shop.lookup("k"), entry())
+    assert await shop.store.write([(shop.lookup("k"), entry())]) == [False]
     assert await shop.store.increment(shop.lookup("k"), 1, entry(5)) == 5
     assert not await shop.store.touch(shop.key("k"), 1.0, 1.0)
     assert await shop.store.delete([shop.key("k")]) == 0

@@ -121,7 +121,8 @@ class Twins:
         place = (space, key)
         self.next_value += 1
         written = self.entry(self.next_value, fresh, stale)
-        stored = run(self.store.write(self.lookup(space, key, tags), written, if_absent=if_absent))
+        lookup = self.lookup(space, key, tags)
+        stored = run(self.store.add(lookup, written)) if if_absent else all(run(self.store.write([(lookup, written)])))
         if not self.forgets:
             assert stored == (not if_absent or self.fresh(place) is None)
         if stored:

@@ -69,7 +69,7 @@ def test_everything_at_once_leaves_a_whole_store() -> None:
         elif verb < 75:
             run(store.read([lookup, shop.lookup(chance.randrange(100))]))
         elif verb < 80:
-            run(store.write(lookup, entry(key), if_absent=verb < 78))
+            run(store.add(lookup, entry(key)) if verb < 78 else store.write([(lookup, entry(key))]))
         elif verb < 85:
             run(store.increment(lookup, 1, entry(key)))
         elif verb < 90:

@@ -61,7 +61,19 @@ async def test_a_store_within_reach_does_the_work() -> None:
 async def test_what_is_no_failure_of_the_store_is_raised_and_begins_no_outage(error: Exception) -> None:
     scene = Scene()
     lease = await scene.store.lease(scene.lookup())
-    for operation in ("read", "lease", "fill", "release", "write", "delete", "invalidate", "increment", "touch", "names"):
+    for operation in (
+        "read",
+        "lease",
+        "fill",
+        "release",
+        "write",
+        "add",
+        "delete",
+        "invalidate",
+        "increment",
+        "touch",
+        "names",
+    ):
         scene.far.fail(operation, error)
     for call in [
         scene.value,
@@ -156,7 +168,7 @@ async def test_a_change_that_happened_though_it_timed_out_is_undone(change: str)
     await scene.load(1, "k", "t:red")
     if change == "add":
         await scene.store.delete((scene.key(),))
-    operation = {"tag": "invalidate", "namespace": "invalidate", "everything": "invalidate", "add": "write"}.get(change, change)
+    operation = {"tag": "invalidate", "namespace": "invalidate", "everything": "invalidate"}.get(change, change)
     operation = {"renew": "lease", "match": "names"}.get(operation, operation)
     scene.far.after(operation, _time_out, times=1)
     await each_change(scene)[change]()
@@ -191,8 +203,8 @@ async def test_a_fallback_serves_in_its_place() -> None:
     assert await scene.value("a") is MISSING
     assert await scene.load("near", "a")
     assert await scene.value("a") == "near"
-    assert await scene.store.write(scene.lookup("b"), scene.entry("written"))
-    assert not await scene.store.write(scene.lookup("b"), scene.entry("again"), if_absent=True)
+    assert await scene.store.write([(scene.lookup("b"), scene.entry("written"))]) == [True]
+    assert not await scene.store.add(scene.lookup("b"), scene.entry("again"))
     assert await scene.store.increment(scene.lookup("c"), 1, scene.entry(1)) == 1
     assert await scene.store.increment(scene.lookup("c"), 1, scene.entry(1)) == 2
     assert await scene.store.touch(scene.key("a"), 9e9, 9e9)
@@ -206,7 +218,7 @@ async def test_a_fallback_serves_in_its_place() -> None:
 async def test_the_very_call_that_found_out_is_served() -> None:
     scene = Scene()
     scene.far.is_up = False
-    assert await scene.store.write(scene.lookup(), scene.entry("Ada"))
+    assert await scene.store.write([(scene.lookup(), scene.entry("Ada"))]) == [True]
     assert await scene.value() == "Ada"
 
 
@@ -240,8 +252,8 @@ async def test_past_the_cache_nothing_is_known_nor_kept() -> None:
     await scene.load("far")
     scene.lose()
     assert not await scene.load("Ada")
-    assert not await scene.store.write(scene.lookup(), scene.entry("Ada"))
-    assert not await scene.store.write(scene.lookup(), scene.entry("Ada"), if_absent=True)
+    assert await scene.store.write([(scene.lookup(), scene.entry("Ada"))]) == [False]
+    assert not await scene.store.add(scene.lookup(), scene.entry("Ada"))
     assert await scene.store.increment(scene.lookup(), 5, scene.entry(5)) == 5
     assert not await scene.store.touch(scene.key(), 1.0, 1.0)
     assert await scene.store.names(scene.space) == []
@@ -308,7 +320,7 @@ async def test_a_value_that_was_not_added_changes_nothing() -> None:
     await scene.load("far")
     scene.lose()
     await scene.load("near")
-    assert not await scene.store.write(scene.lookup(), scene.entry("added"), if_absent=True)
+    assert not await scene.store.add(scene.lookup(), scene.entry("added"))
     scene.regain()
     assert await scene.value() == "far"
 
@@ -320,7 +332,7 @@ async def test_everything_is_replayed_in_order() -> None:
     scene.far.told.clear()
     await scene.store.delete((scene.key("b"), scene.key("a")))
     await scene.store.invalidate(names=["t:red"])
-    await scene.store.write(scene.lookup("c"), scene.entry(1))
+    await scene.store.write([(scene.lookup("c"), scene.entry(1))])
     await scene.store.invalidate(namespaces=["other"])
     assert scene.health.pending == 6
     scene.regain()
@@ -358,7 +370,7 @@ async def test_too_much_to_replay_ends_the_whole_namespace() -> None:
     for local in ("a", "b", "k"):
         await scene.load("old", local)
     elsewhere = Lookup(Key(Keyspace("other", "", str), "k"))
-    await scene.store.write(elsewhere, scene.entry("kept"))
+    await scene.store.write([(elsewhere, scene.entry("kept"))])
     scene.lose()
     for number in range(10_000):
         await scene.store.delete((scene.key(f"{number}"),))
@@ -538,7 +550,7 @@ async def test_a_change_that_succeeds_after_an_outage_began_holds_for_the_fallba
     scene = Scene()
     if change != "add":
         await scene.load(0, "k", "t:red")
-    operation = {"tag": "invalidate", "namespace": "invalidate", "everything": "invalidate", "add": "write"}.get(change, change)
+    operation = {"tag": "invalidate", "namespace": "invalidate", "everything": "invalidate"}.get(change, change)
 
     def meanwhile() -> None:
         scene.far.is_up = False
@@ -572,7 +584,7 @@ async def test_a_change_that_is_to_be_noted_when_the_outage_ends_reaches_the_far
     assert turns == []
     assert scene.health.pending == 0
     assert await scene.value() == {"delete": MISSING, "write": 7, "add": 7, "renew": "old"}[change]
-    asked = {"add": "write", "renew": "lease"}.get(change, change)
+    asked = {"renew": "lease"}.get(change, change)
     assert asked in scene.far.calls[scene.far.calls.index("ping") + 2 :]
 
 

@@ -13,14 +13,14 @@ from stillroom.testing import FakeClock, StoreContract
 class TestWithinReach(StoreContract):
     def make_store(self, clock: FakeClock) -> Store:
         far = Far(clock)
-        return Guarded(far, Outage(far, clock=clock, pool=AtOnce()))
+        return Guarded(far, Outage(far, clock=clock, on_error="fallback", pool=AtOnce()))
 
 
 class TestOutOfReach(StoreContract):
     def make_store(self, clock: FakeClock) -> Store:
         far = Far(clock)
         far.is_up = False
-        store = Guarded(far, Outage(far, clock=clock, pool=AtOnce()))
+        store = Guarded(far, Outage(far, clock=clock, on_error="fallback", pool=AtOnce()))
         drive(store.delete(()))
         return store
 
@@ -29,7 +29,7 @@ class TestBackAgain(StoreContract):
     def make_store(self, clock: FakeClock) -> Store:
         far = Far(clock)
         far.is_up = False
-        outage = Outage(far, clock=clock, pool=AtOnce())
+        outage = Outage(far, clock=clock, on_error="fallback", pool=AtOnce())
         store = Guarded(far, outage)
         drive(store.delete(()))
         far.is_up = True

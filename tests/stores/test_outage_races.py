@@ -253,7 +253,7 @@ class Hammer:
             "tag": lambda side: side.invalidate(names=("t:red",)),
             "namespace": lambda side: side.invalidate(namespaces=("main",)),
             "everything": lambda side: side.invalidate(everything=True),
-            "write": lambda side: side.write(self.lookup, self.entry(self.source.value)),
+            "write": lambda side: side.write([(self.lookup, self.entry(self.source.value))]),
             "increment": lambda side: side.increment(self.lookup, 1, self.entry(self.source.value)),
         }[means]
         self.until = time.monotonic() + SECONDS
@@ -353,7 +353,7 @@ from tests.stores.outage_scene import Far
 
 clock = SystemClock()
 far = Far(clock)
-outage = Outage(far, clock=clock)
+outage = Outage(far, clock=clock, on_error="fallback")
 store = Guarded(far, outage)
 key = Key(Keyspace("main", "", str), "k")
 
@@ -435,7 +435,7 @@ class Slow:
     def regained(self, seconds):
         regained.set()
 
-outage = Outage(far, clock=clock, watcher=Slow())
+outage = Outage(far, clock=clock, on_error="fallback", watcher=Slow())
 store = Guarded(far, outage)
 thread = threading.Thread(target=lose)
 thread.start()

@@ -309,7 +309,7 @@ async def test_a_message_reaches_the_copies_of_all_functions_of_one_name(scene: 
 
 
 CHANGES: dict[str, Callable[[Scene], Any]] = {
-    "write": lambda scene: scene.store.write(scene.lookup, scene.entry("new")),
+    "write": lambda scene: scene.store.write([(scene.lookup, scene.entry("new"))]),
     "delete": lambda scene: scene.store.delete(iter([scene.key])),
     "touch": lambda scene: scene.store.touch(scene.key, 2000.0, 2000.0),
     "increment": lambda scene: scene.store.increment(scene.lookup, 1, scene.entry(1)),
@@ -386,9 +386,9 @@ async def test_an_own_write_does_not_hide_that_of_another(scene: Scene) -> None:
     """Rule 3: ours, then theirs, and only then both messages; or the other way round."""
     await scene.stored("old")
     await scene.read()
-    await scene.store.write(scene.lookup, scene.entry("ours"))
+    await scene.store.write([(scene.lookup, scene.entry("ours"))])
     assert await scene.read() == "ours"
-    await scene.elsewhere.write(scene.lookup, scene.entry("theirs"))
+    await scene.elsewhere.write([(scene.lookup, scene.entry("theirs"))])
     scene.feed.tell(scene.far_key, scene.far_key)
     assert await scene.read() == "theirs"
 
@@ -398,11 +398,11 @@ async def test_a_write_from_elsewhere_between_an_own_write_and_its_return_is_not
 
     def theirs() -> None:
         with pytest.raises(StopIteration):
-            scene.elsewhere.write(scene.lookup, scene.entry("theirs")).send(None)
+            scene.elsewhere.write([(scene.lookup, scene.entry("theirs"))]).send(None)
         scene.feed.tell(scene.far_key)
 
     scene.far.after("write", theirs, times=1)
-    await scene.store.write(scene.lookup, scene.entry("ours"))
+    await scene.store.write([(scene.lookup, scene.entry("ours"))])
     assert await scene.read() == "theirs"
 
 
@@ -503,11 +503,11 @@ async def test_what_stands_in_for_the_far_store_is_not_copied(scene: Scene) -> N
             raise StoreError("down", store="memory", operation="ping")
 
     far = Far(MemoryStore(clock=scene.clock))
-    outage = Outage(far, clock=scene.clock)
+    outage = Outage(far, clock=scene.clock, on_error="fallback")
     store = scene.store = Tiered(scene.copies, Guarded(far, outage), scene.feed)
     far.fail("write")
     untagged = Lookup(scene.key, (F,))
-    await store.write(untagged, scene.entry("lent"))
+    await store.write([(untagged, scene.entry("lent"))])
     assert [await scene.read(untagged), await scene.read(untagged)] == ["lent", "lent"]
     assert scene.near.size == 0
     outage.close()

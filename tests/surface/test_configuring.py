@@ -50,6 +50,29 @@ BAD_OPTIONS: list[dict[str, Any]] = [
     {"serialiser": "json"},
 ]
 
+BAD_FAR_OPTIONS: list[dict[str, Any]] = [
+    {"near": 5},
+    {"near": "redis://"},
+    {"near": "memory://?max_entries=10", "prefix": ""},
+    {"prefix": "a{b}"},
+    {"prefix": b"a"},
+    {"serializer": "nonsense"},
+    {"serializer": None},
+    {"serializer": (str,)},
+    {"serializer": "msgpack", "compress": "rar"},
+    {"compress": True},
+    {"secret": 5},
+    {"secret": []},
+    {"secret": "short"},
+    {"secret": "x" * 16, "on_error": "x"},
+    {"on_error": None},
+    {"timeout": -1},
+    {"timeout": None},
+    {"timeout": "2h"},
+    {"lease": 0},
+    {"lease": "1ms"},
+]
+
 
 @pytest.mark.parametrize("url", BAD_URLS)
 def test_a_bad_url_is_refused(url: Any) -> None:
@@ -64,6 +87,29 @@ def test_a_bad_option_is_refused_by_name(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=name) as caught:
         Cache(**options)
     assert caught.value.setting == name
+
+
+@pytest.mark.memory_only("elsewhere a test's own server takes the place of some of them")
+@pytest.mark.parametrize("options", BAD_FAR_OPTIONS)
+def test_a_bad_option_of_a_store_elsewhere_is_refused_at_once(cache: Any, options: dict[str, Any]) -> None:
+    """Also while no such store is there to look at it."""
+    name = list(options)[-1]
+    for take in (
+        lambda: Cache(**options),
+        lambda: cache.configure("memory://", **options),
+        lambda: Cache(MemoryStore(), **options),
+    ):
+        with pytest.raises(ConfigurationError, match=name) as caught:
+            take()
+        assert caught.value.setting == name
+
+
+def test_a_bad_form_is_refused_when_the_function_is_decorated(cache: Any) -> None:
+    with pytest.raises(ConfigurationError, match="serializer"):
+        cache(serializer="nonsense")
+    with pytest.raises(ConfigurationError, match="compress"):
+        cache(compress="rar")
+    cache(serializer="pickle", compress="zlib")  # the secret may come with the store
 
 
 def test_options_may_stand_in_the_url_or_beside_it(clock: FakeClock) -> None:

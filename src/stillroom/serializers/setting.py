@@ -7,10 +7,12 @@ from typing import Any, Final
 from ..entry import MISSING
 from ..errors import ConfigurationError
 from ..protocols import Serializer
+from ..settings import choice
 
-__all__ = ["serializer_for"]
+__all__ = ["check", "serializer_for"]
 
 _NAMES: Final = ("auto", "json", "msgpack", "pickle")
+_COMPRESSIONS: Final = ("zlib", "zstd")
 
 
 def serializer_for(
@@ -40,6 +42,18 @@ def serializer_for(
 
         serializer = ErrorsApart(serializer, _auto(MISSING, errors), errors)
     return _compressed(serializer, compress)
+
+
+def check(setting: object, compress: object) -> None:
+    """Refuse what no store could make sense of, whatever is installed, and whether or not there is a secret.
+
+    Raises:
+        ConfigurationError: a setting makes no sense.
+    """
+    if not (isinstance(setting, str) and setting in _NAMES):
+        _custom(setting)
+    if compress is not None:
+        choice(compress, _COMPRESSIONS, "compress")
 
 
 def _chosen(setting: Any, returns: Any, errors: tuple[type[BaseException], ...], has_secret: bool) -> Serializer:
@@ -99,10 +113,8 @@ def _compressed(serializer: Serializer, compress: object) -> Serializer:
         return serializer
     from .compression import CompressedSerializer, Zlib
 
-    if compress == "zlib":
+    if choice(compress, _COMPRESSIONS, "compress") == "zlib":
         return CompressedSerializer(serializer, Zlib())
-    if compress == "zstd":
-        from .zstd import Zstd
+    from .zstd import Zstd
 
-        return CompressedSerializer(serializer, Zstd())
-    raise ConfigurationError(f'compress must be "zlib", "zstd" or None, not {compress!r}', setting="compress", given=compress)
+    return CompressedSerializer(serializer, Zstd())

@@ -188,23 +188,24 @@ class MemoryStore:
     async def stands(self, lease: Lease) -> bool:
         return cast(MemoryLease, lease).stands
 
-    async def write(self, lookup: Lookup, entry: Entry[Any], *, if_absent: bool = False) -> bool:
-        """Store a value given by a user; see `Store.write`."""
-        key = lookup.key
+    async def write(self, entries: Sequence[tuple[Lookup, Entry[Any]]], *, if_absent: bool = False) -> list[bool]:
+        """Store values given by a user; see `Store.write`."""
         if self._interrupts():
-            await self.delete((key,))
-            return False
-        home = self.partition(key.space)
-        weight = self._weigh(key, entry)
+            await self.delete([lookup.key for lookup, _ in entries])
+            return [False] * len(entries)
+        weighed = [(self.partition(one.key.space), one, entry, self._weigh(one.key, entry)) for one, entry in entries]
         now = self._now()
         with self._lock:
-            taken = self._is_closed or (if_absent and self._fresh(home, key, now) is not None)
-            stored = not taken and self._write(home, lookup, entry, weight, now)
+            stored = [self._write(*one, now, if_absent) for one in weighed]
         self._let_go()
         return stored
 
+    async def add(self, lookup: Lookup, entry: Entry[Any]) -> bool:
+        """Store a value given by a user, if there is no fresh one; see `Store.add`."""
+        return (await self.write(((lookup, entry),), if_absent=True))[0]
+
     async def delete(self, keys: Iterable[Key]) -> int:
-        """Remove entries and void the leases on their keys; return how many fresh entries there were."""
+        """Remove entries and void the leases on their keys; return how many fresh values there were."""
         keys = tuple(keys)
         placed = [(self.partition(key.space), key.local) for key in keys]
         if self._interrupts():
@@ -216,7 +217,7 @@ class MemoryStore:
                 home.leases.pop(local, None)
                 node = self._known(home, local, now)
                 if node is not None:
-                    found += now < node.fresh_until
+                    found += now < node.fresh_until and not node.is_error
                     self._room.remove(node)
         self._let_go()
         return found
@@ -256,19 +257,16 @@ class MemoryStore:
         if self._interrupts():
             await self.delete((key,))
             return cast(int, initial.value)
-        home = self.partition(key.space)
-        weight = self._weigh(key, initial)
+        home, weight = self.partition(key.space), self._weigh(key, initial)
         now = self._now()
         with self._lock:
             node = self._fresh(home, key, now)
             if node is None:
                 value = cast(int, initial.value)
-                if not self._is_closed:
-                    self._write(home, lookup, initial, weight, now)
+                self._write(home, lookup, initial, weight, now, False)
             elif type(node.value) is int:  # a subclass would bring its own addition
-                value = node.value + amount
                 entry = node.entry
-                entry.value = value
+                value = entry.value = node.value + amount
                 self._succeed(node, entry, now)
             else:
                 raise TypeError(f"only an int can be incremented, not {type(node.value).__name__}")
@@ -373,7 +371,9 @@ class MemoryStore:
             node.read_at = now
         return reading
 
-    def _write(self, home: Partition, lookup: Lookup, entry: Entry[Any], weight: int, now: float) -> bool:
+    def _write(self, home: Partition, lookup: Lookup, entry: Entry[Any], weight: int, now: float, if_absent: bool) -> bool:
+        if self._is_closed or (if_absent and self._fresh(home, lookup.key, now) is not None):
+            return False
         home.leases.pop(lookup.key.local, None)
         generations: Generations = self._partitions.tokens(home, lookup.generations)
         return self._put(Node(home, lookup.key.local, entry, generations, weight, lookup.owner), now)

@@ -207,15 +207,22 @@ class Tiered:
         """Tell whether a lease still stands; see `Store.stands`."""
         return await self.far.stands(lease)
 
-    async def write(self, lookup: Lookup, entry: Entry[Any], *, if_absent: bool = False) -> bool:
-        """Store a value given by a user; see `Store.write`."""
+    async def write(self, entries: Sequence[tuple[Lookup, Entry[Any]]]) -> list[bool]:
+        """Store values given by a user; see `Store.write`."""
         try:
-            return await self.far.write(lookup, entry, if_absent=if_absent)
+            return await self.far.write(entries)
+        finally:
+            await self._copies.drop([lookup.key for lookup, _ in entries])
+
+    async def add(self, lookup: Lookup, entry: Entry[Any]) -> bool:
+        """Store a value given by a user, if there is no fresh one; see `Store.add`."""
+        try:
+            return await self.far.add(lookup, entry)
         finally:
             await self._copies.drop((lookup.key,))
 
     async def delete(self, keys: Iterable[Key]) -> int:
-        """Remove entries, and void the leases on their keys; return how many fresh entries there were."""
+        """Remove entries, and void the leases on their keys; return how many fresh values there were."""
         keys = tuple(keys)
         try:
             return await self.far.delete(keys)

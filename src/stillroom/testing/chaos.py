@@ -20,6 +20,7 @@ OPERATIONS: Final = (
     "fill",
     "release",
     "write",
+    "add",
     "delete",
     "invalidate",
     "increment",
@@ -135,8 +136,12 @@ class ChaosStore:
     async def stands(self, lease: Lease) -> bool:
         return await self.inner.stands(lease)
 
-    async def write(self, lookup: Lookup, entry: Entry[Any], *, if_absent: bool = False) -> bool:
-        return bool(await self._around("write", lambda: self.inner.write(lookup, entry, if_absent=if_absent)))
+    async def write(self, entries: Sequence[tuple[Lookup, Entry[Any]]]) -> list[bool]:
+        stored: list[bool] = await self._around("write", lambda: self.inner.write(entries))
+        return stored
+
+    async def add(self, lookup: Lookup, entry: Entry[Any]) -> bool:
+        return bool(await self._around("add", lambda: self.inner.add(lookup, entry)))
 
     async def delete(self, keys: Iterable[Key]) -> int:
         return int(await self._around("delete", lambda: self.inner.delete(keys)))

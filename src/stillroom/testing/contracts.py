@@ -93,7 +93,7 @@ class StoreContract:
         assert not await self.store.stands(deleted)
         replaced = await self.store.lease(self.lookup)
         assert await self.store.stands(replaced)
-        await self.store.write(self.lookup, self.entry("new"))
+        await self.store.write([(self.lookup, self.entry("new"))])
         assert not await self.store.stands(replaced)
         for lease in (deleted, replaced):
             await self.store.release(self.key, lease)
@@ -101,7 +101,7 @@ class StoreContract:
     async def test_writing_voids_the_lease(self) -> None:
         """Rule 1."""
         lease = await self.store.lease(self.lookup)
-        await self.store.write(self.lookup, self.entry("new"))
+        await self.store.write([(self.lookup, self.entry("new"))])
         assert not await self.store.fill(self.key, self.entry("old", generations=lease.reading.generations), lease)
         assert await self.value() == "new"
 
@@ -171,12 +171,23 @@ class StoreContract:
         self.clock.advance(15)
         assert await self.value() == "old"
         assert await self.store.names(self.space) == []
-        assert await self.store.write(self.lookup, self.entry("new"), if_absent=True)
+        assert await self.store.add(self.lookup, self.entry("new"))
         assert await self.value() == "new"
 
-    async def test_if_absent_respects_what_is_fresh(self) -> None:
-        assert await self.store.write(self.lookup, self.entry(None), if_absent=True)
-        assert not await self.store.write(self.lookup, self.entry("second"), if_absent=True)
+    async def test_several_values_are_written_together(self) -> None:
+        tagged, untagged = self.lookup, Lookup(Key(self.space, "user:2"))
+        lease = await self.store.lease(untagged)
+        stored = await self.store.write([(tagged, self.entry("one")), (untagged, self.entry("two"))])
+        assert stored == [True, True]
+        assert not await self.store.fill(untagged.key, self.entry("old", generations=lease.reading.generations), lease)
+        assert (await self.value(tagged), await self.value(untagged)) == ("one", "two")
+        await self.store.invalidate(names=tagged.generations[1:])
+        assert (await self.value(tagged), await self.value(untagged)) == (MISSING, "two")
+        assert await self.store.write([]) == []
+
+    async def test_adding_respects_what_is_fresh(self) -> None:
+        assert await self.store.add(self.lookup, self.entry(None))
+        assert not await self.store.add(self.lookup, self.entry("second"))
         assert await self.value() is None
 
     async def test_incrementing_adds_and_keeps_the_times(self) -> None:
@@ -187,7 +198,7 @@ class StoreContract:
         assert await self.value() is MISSING
 
     async def test_only_whole_numbers_are_incremented(self) -> None:
-        await self.store.write(self.lookup, self.entry("many"))
+        await self.store.write([(self.lookup, self.entry("many"))])
         try:
             await self.store.increment(self.lookup, 1, self.entry(1))
         except TypeError:
@@ -252,7 +263,7 @@ class StoreContract:
         await self.store.close()
         assert await self.value() is MISSING
         assert not await self.store.fill(self.key, self.entry("late", generations=lease.reading.generations), lease)
-        assert not await self.store.write(self.lookup, self.entry("later"))
+        assert await self.store.write([(self.lookup, self.entry("later"))]) == [False]
         assert await self.value() is MISSING
 
 

@@ -22,13 +22,15 @@ import weakref
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Final
 
+from ...observe.log import log
 from .anew import AnewLock
-from .link import Link, LostError, News
+from .link import Link, LostError, News, RefusedError
 
 __all__ = ["Feed"]
 
 SHORTEST, LONGEST = 0.05, 1.0
 """Seconds between two attempts to get a feed back: the first pause, and the longest."""
+_WAY_OUT: Final = "the user that stillroom logs in as needs +client|tracking +role, and on a cluster +cluster|info"
 REDRAWN: Final = 2.0
 """Every so many seconds, the feed asks which nodes are primaries."""
 
@@ -68,6 +70,7 @@ class Feed:
         self.is_cluster = is_cluster
         self._why = "not started"
         self._is_closed = False
+        self._has_warned = False
         self._listener: _Listener | None = None
         self._lock = AnewLock(self._begin_anew)
 
@@ -133,6 +136,12 @@ class Feed:
         if was_live:
             self.on_lost()
 
+    def warn(self, why: str) -> None:
+        """Log, the first time, that the servers do not let the feed be live: nothing else would tell."""
+        if not self._has_warned:
+            self._has_warned = True
+            log().warning("the near store is not used, since %s; %s", why, _WAY_OUT)
+
     def _begin_anew(self) -> None:
         """In a forked child: the thread is not here, and its connections are the parent's."""
         listener, self._listener = self._listener, None
@@ -194,6 +203,8 @@ class _Listener:
                     self._listen()
             except Exception as error:
                 why = str(error) or repr(error)
+                if isinstance(error, RefusedError):
+                    self._warn(why)
             self._lose(why)
             self._hang_up()
             self._sleep(pause)
@@ -212,6 +223,11 @@ class _Listener:
         feed = self._feed()
         if feed is not None:
             feed.went_down(self, why)
+
+    def _warn(self, why: str) -> None:
+        feed = self._feed()
+        if feed is not None:
+            feed.warn(why)
 
     def _connect(self) -> None:
         """Have all primaries tell of changes, and return once they are known to.

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from ..resp import NOT_YET, ReplyError, is_push, new_reader, pack
 
-__all__ = ["Link", "LostError", "News"]
+__all__ = ["Link", "LostError", "News", "RefusedError"]
 
 BEAT: Final = 0.5
 """Seconds from an answer to the next question."""
@@ -22,12 +22,19 @@ _CHUNK: Final = 65_536
 _CHUNKS: Final = 32
 """How many chunks are read in a row, before it is another link's turn."""
 
+_FOR_GOOD: Final = ("NOPERM", "ERR")
+"""How refusals begin that mean the command, not the moment."""
+
 News: TypeAlias = "list[bytes] | None"
 """Keys that have changed; ``None`` for all that there are."""
 
 
 class LostError(Exception):
     """What was told may not be all."""
+
+
+class RefusedError(LostError):
+    """The server does not let this user hear of changes, or cannot tell of them, and is not about to."""
 
 
 class Link:
@@ -134,7 +141,8 @@ class Link:
                 if reply[:1] == [b"invalidate"]:
                     news.append(reply[1])
             elif isinstance(reply, ReplyError):
-                raise LostError(f"{self._named} refuses: {reply}")
+                kind = RefusedError if str(reply).startswith(_FOR_GOOD) else LostError
+                raise kind(f"{self._named} refuses: {reply}")
             elif not self._is_tracked:
                 self._is_tracked = True  # nothing but OK can have come
             else:

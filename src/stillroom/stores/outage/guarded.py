@@ -186,18 +186,23 @@ class Guarded:
 
     # What makes something outdated
 
-    async def write(self, lookup: Lookup, entry: Entry[Any], *, if_absent: bool = False) -> bool:
-        """Store a value given by a user; see `Store.write`."""
+    async def write(self, entries: Sequence[tuple[Lookup, Entry[Any]]]) -> list[bool]:
+        """Store values given by a user; see `Store.write`."""
+        keys = tuple(lookup.key for lookup, _ in entries)
+        return await self._change(lambda store: store.write(entries), lambda: deletions(keys), lambda store: store.delete(keys))
+
+    async def add(self, lookup: Lookup, entry: Entry[Any]) -> bool:
+        """Store a value given by a user, if there is no fresh one; see `Store.add`."""
         keys = (lookup.key,)
         return await self._change(
-            lambda store: store.write(lookup, entry, if_absent=if_absent),
+            lambda store: store.add(lookup, entry),
             lambda: deletions(keys),
             lambda store: store.delete(keys),
-            only_if_done=if_absent,
+            only_if_done=True,
         )
 
     async def delete(self, keys: Iterable[Key]) -> int:
-        """Remove entries and void the leases on their keys; return how many fresh entries there were."""
+        """Remove entries and void the leases on their keys; return how many fresh values there were."""
         keys = tuple(keys)
         return await self._change(lambda store: store.delete(keys), lambda: deletions(keys), lambda store: store.delete(keys))
 

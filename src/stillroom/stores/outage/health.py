@@ -24,6 +24,7 @@ class Health:
         pending: how many invalidations it has still to be told of.
         error: what the last failure said, also after the store has recovered; ``None`` if there was none.
         failures: how many operations and probes have failed since the last one that succeeded.
+        near: ``"live"`` while the near store is used, otherwise why it is not; ``None`` if there is none.
     """
 
     state: State
@@ -31,6 +32,7 @@ class Health:
     pending: int = 0
     error: str | None = None
     failures: int = 0
+    near: str | None = None
 
 
 def text_of(error: BaseException) -> str:

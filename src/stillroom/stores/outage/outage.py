@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable
-from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from ..._runtime.pool import Pool
 from ..._runtime.runtime import drive
-from ...errors import ConfigurationError, StoreError
+from ...errors import StoreError
 from ...observe.log import log
 from ...protocols import Clock, Lease, Store, Timer
+from ...settings import ON_ERROR, OnError, choice
 from ..memory import MemoryStore
 from .health import Health, text_of
 from .journal import Notes, batches, replay
@@ -24,9 +25,6 @@ from .situation import News, Situation, Spell
 from .standins import Bypass, Refusal
 
 __all__ = ["FarStore", "OnError", "Outage", "Renewing", "Watcher"]
-
-OnError: TypeAlias = Literal["fallback", "bypass", "raise"]
-ON_ERROR: Final[tuple[OnError, ...]] = ("fallback", "bypass", "raise")
 
 BATCH: Final = 500
 """So many invalidations are replayed in one operation, which must end within the far store's time limit."""
@@ -86,19 +84,15 @@ class Outage:
         far: FarStore,
         *,
         clock: Clock,
-        on_error: OnError = "fallback",
+        on_error: OnError,
         watcher: Watcher | None = None,
         fallback: Callable[[], Store] | None = None,
         pool: Pool | None = None,
         draw: Callable[[], float] | None = None,
         limit: int = 10_000,
     ) -> None:
-        if on_error not in ON_ERROR:
-            raise ConfigurationError(
-                f"on_error must be one of {', '.join(ON_ERROR)}, not {on_error!r}", setting="on_error", given=on_error
-            )
         self.name = far.name
-        self.on_error = on_error
+        self.on_error = choice(on_error, ON_ERROR, "on_error")
         self.situation = Situation(clock.now(), limit)
         self.bypass = Bypass(far.name)
         self._far = far

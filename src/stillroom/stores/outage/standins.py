@@ -49,7 +49,10 @@ class Bypass:
     async def release(self, key: Key, lease: Lease) -> None:
         pass
 
-    async def write(self, lookup: Lookup, entry: Entry[Any], *, if_absent: bool = False) -> bool:
+    async def write(self, entries: Sequence[tuple[Lookup, Entry[Any]]]) -> list[bool]:
+        return [False] * len(entries)
+
+    async def add(self, lookup: Lookup, entry: Entry[Any]) -> bool:
         return False
 
     async def delete(self, keys: Iterable[Key]) -> int:
@@ -98,8 +101,11 @@ class Refusal:
     async def release(self, key: Key, lease: Lease) -> None:
         raise self._refused("release") from self._error
 
-    async def write(self, lookup: Lookup, entry: Entry[Any], *, if_absent: bool = False) -> bool:
+    async def write(self, entries: Sequence[tuple[Lookup, Entry[Any]]]) -> list[bool]:
         raise self._refused("write") from self._error
+
+    async def add(self, lookup: Lookup, entry: Entry[Any]) -> bool:
+        raise self._refused("add") from self._error
 
     async def delete(self, keys: Iterable[Key]) -> int:
         raise self._refused("delete") from self._error

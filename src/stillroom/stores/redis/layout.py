@@ -24,9 +24,9 @@ from typing import Any, TypeAlias
 from weakref import ref
 
 from ..._engine.generations import shared_name
-from ...errors import ConfigurationError
 from ...keys import shorten
 from ...protocols import Key, Keyspace
+from ...settings import prefix as checked
 
 __all__ = ["Layout", "RedisKey", "bulk"]
 
@@ -82,11 +82,7 @@ class Layout:
     """
 
     def __init__(self, prefix: str) -> None:
-        if not isinstance(prefix, str) or not prefix or any(sign in prefix for sign in "{}") or not _is_text(prefix):
-            raise ConfigurationError(
-                f"prefix must be a text that is not empty and has no braces, not {prefix!r}", setting="prefix", given=prefix
-            )
-        self.prefix = prefix
+        self.prefix = checked(prefix)
         self.everything = RedisKey(f"{prefix}:all".encode())
         self._spaces: dict[int, Known] = {}
         self._generations: dict[str, RedisKey] = {}
@@ -163,10 +159,6 @@ class Layout:
     def _beside(self, entry: RedisKey, sign: str) -> bytes:
         length = len(self.prefix.encode("utf-8", "surrogatepass"))
         return entry.name[:length] + sign.encode() + entry.name[length + 1 :]
-
-
-def _is_text(prefix: str) -> bool:
-    return all(not 0xD800 <= ord(sign) <= 0xDFFF for sign in prefix)
 
 
 def _encoded(text: str) -> bytes:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .glance import Prepared
 
-__all__ = ["Batch", "Links", "OutOfMemory", "Outcome", "failed", "was_closed"]
+__all__ = ["Batch", "Links", "OutOfMemory", "Outcome", "end_of", "failed", "was_closed"]
 
 
 class Batch(NamedTuple):
@@ -91,6 +91,15 @@ class OutOfMemory(StoreError):
 def was_closed(outcome: object) -> bool:
     """Tell whether a connection that had been made was closed from the other end, which says little about the server."""
     return isinstance(outcome, StoreError) and isinstance(outcome.__cause__, ConnectionError)
+
+
+def end_of(connection: Any) -> Exception | None:
+    """Return why an asyncio connection of redis-py's has ended already: whoever takes it over will not be told."""
+    reader = connection._reader
+    if reader.exception() is None and not reader.at_eof() and not connection._writer.transport.is_closing():
+        return None
+    error: Exception | None = reader.exception()
+    return error or ConnectionResetError("the server has closed the connection")
 
 
 def failed(node: Node, error: object) -> StoreError:

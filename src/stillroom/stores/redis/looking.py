@@ -40,10 +40,12 @@ class Looker:
         """Return by how many seconds the clock of the server that has a key is ahead."""
         return self._times.ahead(self._wire.topology.node_of(key.slot))
 
-    async def meet(self, key: RedisKey) -> None:
-        """Make sure that the time is known of the server that has a key: it tells with the first command."""
-        if not self._times.knows(self._wire.topology.node_of(key.slot)):
-            await self._wire.run([command(key, b"EXISTS", key.name)])
+    async def meet(self, keys: Sequence[RedisKey]) -> None:
+        """Make sure that the time is known of the servers that have some keys: they tell with the first command."""
+        nodes = {self._wire.topology.node_of(key.slot): key for key in keys}
+        strangers = [command(key, b"EXISTS", key.name) for node, key in nodes.items() if not self._times.knows(node)]
+        if strangers:
+            await self._wire.run(strangers)
 
     async def state(self, lookup: Lookup, asked: Asked) -> tuple[bytes | None, Reading]:
         """Return an entry as it is stored, and what is known of it."""
@@ -58,6 +60,12 @@ class Looker:
             return Reading(MISSING, tuple(tokens))
         own = await self._wire.values(self.finder.keys(lookup.key.space, found.generations))
         return self.finder.elsewhere(lookup, asked, found, tokens, own, self.ahead(asked.entry))
+
+    async def tokens(self, asked: Sequence[Asked]) -> dict[bytes, bytes]:
+        """Return the tokens of all generations that several lookups go by, with those made of which there were none."""
+        keys = list({key.name: key for one in asked for key in one.generations}.values())
+        tokens = await self.made(keys, await self._wire.values(keys)) if keys else []
+        return dict(zip([key.name for key in keys], tokens, strict=True))
 
     async def made(self, keys: Sequence[RedisKey], tokens: Sequence[bytes | None]) -> list[bytes]:
         """Return tokens, with those made of which there were none."""

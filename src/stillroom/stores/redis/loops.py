@@ -12,7 +12,7 @@ from ..._runtime.forks import on_fork
 from ...errors import StoreError
 from .client import Node, Target, connect_async
 from .layout import RedisKey
-from .links import Batch, Outcome, failed, was_closed
+from .links import Batch, Outcome, end_of, failed, was_closed
 from .stream import GRACE, Stream
 from .times import ServerTimes
 
@@ -71,6 +71,10 @@ class _OfLoop:
         finally:
             self._opening.pop(node, None)
         stream = Stream(node, connection, self._timeout, self._times)
+        ended = end_of(connection)
+        if ended is not None:
+            stream.fail(ended)
+            return failed(node, ended)
         if self.is_closed:
             stream.fail("the store is closed")
         else:

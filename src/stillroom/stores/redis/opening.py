@@ -13,12 +13,13 @@ Both sides share the near store and its feed, the state of an outage, the map of
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
+from ... import settings
 from ..._runtime.clock import SystemClock
 from ..._runtime.runtime import drive
-from ...durations import seconds
 from ...entry import MISSING
 from ...errors import ConfigurationError, StoreError
 from ...protocols import Clock, Serializer, Store, Watcher
@@ -65,8 +66,8 @@ class RedisStores:
         on_error: what stands in while the store is out of reach.
         timeout: seconds that one operation may take.
         lease: seconds after which a load counts as dead if its process has not said that it goes on.
-        cluster: whether the server is part of a cluster; ``None`` if it is to tell.
         near: entries that are kept in this process too.
+        cluster: whether the server is part of a cluster; ``None`` if it is to tell.
         **options: handed to redis-py.
 
     Attributes:
@@ -81,21 +82,20 @@ class RedisStores:
         url: str,
         clock: Clock,
         *,
-        prefix: str = "stillroom",
-        serializer: Any = "auto",
-        secret: Any = None,
-        compress: str | None = None,
-        on_error: Any = "fallback",
-        timeout: Any = 0.25,
-        lease: Any = "10s",
+        prefix: str,
+        serializer: Any,
+        secret: Any,
+        compress: str | None,
+        on_error: Any,
+        timeout: Any,
+        lease: Any,
+        near: MemoryStore | None,
         cluster: bool | None = None,
-        near: MemoryStore | None = None,
         **options: Any,
     ) -> None:
         target = parse(url, options, _checked_cluster(cluster))
         self._target = target
-        self._timeout = _between(seconds(timeout, "timeout"), 0.001, 3600.0, "timeout")
-        lease_length = _between(seconds(lease, "lease"), 0.1, 86_400.0, "lease")
+        self._timeout, lease_length = settings.timeout(timeout), settings.lease(lease)
         self._serializer, self._compress = serializer, compress
         signer = None if secret is None else Signer(secret)
         self._has_secret = signer is not None
@@ -221,8 +221,9 @@ class RedisStores:
         self._watcher = watcher
 
     def health(self) -> Health:
-        """Return how the store is doing."""
-        return self.outage.health()
+        """Return how the store is doing, and whether its near copies are used."""
+        health = self.outage.health()
+        return health if self.feed is None else replace(health, near=self.feed.state)
 
     async def ping(self, blocking: bool) -> bool:
         """Tell whether the servers answer."""
@@ -262,11 +263,3 @@ def _checked_cluster(given: bool | None) -> bool | None:
     if given is not None and not isinstance(given, bool):
         raise ConfigurationError(f"cluster must be True, False or None, not {given!r}", setting="cluster", given=given)
     return given
-
-
-def _between(length: float, lowest: float, highest: float, setting: str) -> float:
-    if not lowest <= length <= highest:
-        raise ConfigurationError(
-            f"{setting} must lie between {lowest:g} and {highest:g} seconds, not {length:g}", setting=setting, given=length
-        )
-    return length

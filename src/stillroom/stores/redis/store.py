@@ -31,7 +31,7 @@ from .senseless import SENSELESS, senseless, sensibly
 from .shared import Shared
 from .tokens import making
 from .wire import Wire
-from .writing import Writer
+from .writing import AT_ONCE, Writer
 
 __all__ = ["RedisLease", "RedisStore"]
 
@@ -40,9 +40,6 @@ _UNKNOWN: Final = bytes(8)
 
 _LEASE_SIZE: Final = 24
 """How many bytes a lease takes on the server, see ``lease.lua``."""
-
-_AT_ONCE: Final = 500
-"""How many keys are deleted in one batch, which must end within the time that one operation may take."""
 
 
 class RedisLease:
@@ -217,17 +214,22 @@ class RedisStore:
         return held is not None and lease.token in [held[at : at + 8] for at in range(0, len(held), _LEASE_SIZE)]
 
     @sensibly
-    async def write(self, lookup: Lookup, entry: Entry[Any], *, if_absent: bool = False) -> bool:
-        """Store a value given by a user; see `Store.write`."""
-        return await self._writer.write(lookup, entry, if_absent=if_absent)
+    async def write(self, entries: Sequence[tuple[Lookup, Entry[Any]]]) -> list[bool]:
+        """Store values given by a user; see `Store.write`."""
+        return await self._writer.write(entries)
+
+    @sensibly
+    async def add(self, lookup: Lookup, entry: Entry[Any]) -> bool:
+        """Store a value given by a user, if there is no fresh one; see `Store.add`."""
+        return await self._writer.add(lookup, entry)
 
     @sensibly
     async def delete(self, keys: Iterable[Key]) -> int:
         """Remove entries and void the leases on their keys; see `Store.delete`."""
         wanted = list(keys)
-        if len(wanted) <= _AT_ONCE:
+        if len(wanted) <= AT_ONCE:
             return await self._delete(wanted)
-        return sum([await self._delete(wanted[at : at + _AT_ONCE]) for at in range(0, len(wanted), _AT_ONCE)])
+        return sum([await self._delete(wanted[at : at + AT_ONCE]) for at in range(0, len(wanted), AT_ONCE)])
 
     async def _delete(self, wanted: list[Key]) -> int:
         asked = [self._finder.asked(Lookup(key, () if key.space.function is None else (key.space.function,))) for key in wanted]

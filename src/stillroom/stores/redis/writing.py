@@ -7,13 +7,13 @@ freshness is judged in one place only, and scripts need not know how an entry is
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, cast
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from ...entry import MISSING, Entry
 from ...errors import StillroomError, StoreError, UncacheableValue
 from ...protocols import Key, Keyspace, Lookup
-from .commands import run_script
+from .commands import Command, run_script
 from .envelope import STAMP_AT, closed, pack, signed_part
 from .links import OutOfMemory
 from .scripts import DROP, SWAP
@@ -26,11 +26,34 @@ if TYPE_CHECKING:
     from .looking import Looker
 from .shared import Shared
 
-__all__ = ["Writer"]
+__all__ = ["AT_ONCE", "Writer"]
 
 _TRIES: Final = 100
 _ENDLESS: Final = 100 * 365 * 86_400.0
 """From how many seconds on a life has no end: a hundred years."""
+
+AT_ONCE: Final = 500
+"""How many keys are changed in one batch, which must end within the time that one operation may take."""
+_BYTES_AT_ONCE: Final = 1 << 20
+"""How many bytes of values are sent in one batch, for the same reason; a single value may be larger."""
+
+
+class _Swap(NamedTuple):
+    """An entry that takes the place of another.
+
+    Attributes:
+        entry: its key.
+        data: what is stored; nothing if it is over already.
+        life: for how many milliseconds it is kept, zero for ever.
+        is_same: it is the same entry with other times or another value, so that its reads go on counting.
+        carried: the tokens that must live as long.
+    """
+
+    entry: RedisKey
+    data: bytes
+    life: int
+    is_same: bool
+    carried: tuple[tuple[RedisKey, bytes], ...]
 
 
 class Writer:
@@ -88,20 +111,24 @@ class Writer:
         assert header is not None
         return [header.tokens], header.names
 
-    async def write(self, lookup: Lookup, entry: Entry[Any], *, if_absent: bool = False) -> bool:
-        """Store a value given by a user."""
-        asked = self._finder.asked(lookup)
-        if if_absent:
-            return await self._add(lookup, asked, entry)
+    async def write(self, entries: Sequence[tuple[Lookup, Entry[Any]]]) -> list[bool]:
+        """Store values given by a user, in as many round trips as one of them takes."""
+        asked = [self._finder.asked(lookup) for lookup, _ in entries]
         try:
-            tokens = await self._looker.made(asked.generations, await self._wire.values(asked.generations))
-            await self._looker.meet(asked.entry)
-            return await self._swap(lookup, asked, entry, tokens, b"any")
+            tokens = await self._looker.tokens(asked)
+            await self._looker.meet([one.entry for one in asked])
+            swaps = [
+                self._prepared(lookup, one, entry, [tokens[key.name] for key in one.generations])
+                for (lookup, entry), one in zip(entries, asked, strict=True)
+            ]
+            return [stored for batch in _batches(swaps) for stored in await self._send(batch, b"any")]
         except OutOfMemory:
             await self._drop(asked)
-            return False
+            return [False] * len(asked)
 
-    async def _add(self, lookup: Lookup, asked: Asked, entry: Entry[Any]) -> bool:
+    async def add(self, lookup: Lookup, entry: Entry[Any]) -> bool:
+        """Store a value given by a user, if there is no fresh one."""
+        asked = self._finder.asked(lookup)
         for _ in range(_TRIES):
             data, reading = await self._looker.state(lookup, asked)
             if self._looker.is_fresh(reading):
@@ -114,27 +141,51 @@ class Writer:
                 return False
         raise self._contended("add")
 
-    async def _drop(self, asked: Asked) -> None:
-        """Delete what a new value was to replace, for which there is no room: it is out of date all the same."""
-        await self._wire.run([run_script(DROP, self.keys(asked.entry), by=asked.entry)], is_lasting=True)
+    async def _drop(self, asked: Sequence[Asked]) -> None:
+        """Delete what new values were to replace, for which there is no room: it is out of date all the same."""
+        for at in range(0, len(asked), AT_ONCE):
+            drops = [run_script(DROP, self.keys(one.entry), by=one.entry) for one in asked[at : at + AT_ONCE]]
+            await self._wire.run(drops, is_lasting=True)
 
     async def _swap(
         self, lookup: Lookup, asked: Asked, entry: Entry[Any], tokens: Sequence[bytes], seen: bytes, names: bytes | None = None
     ) -> bool:
-        data = self.packed(lookup, asked, entry, tokens, names)
-        life = self.life(entry)
-        if life is None:
-            data = b""  # over already: what it would replace is out of date all the same
-        node = self._wire.topology.node_of(asked.entry.slot)
-        late = self._shared.times.later(node, self._wire.patience)
-        swap = run_script(SWAP, self.keys(asked.entry), seen, data, life or 0, late, int(names is not None), by=asked.entry)
-        keys = asked.generations
-        prolonging = self._shared.lives.prolonging(keys, tokens, life or 0) if life is not None and names is None else []
-        stood, *lives = await self._wire.run([swap, *prolonging], is_repeatable=seen == b"any", is_lasting=True)
-        self._shared.lives.learn(prolonging, lives)
-        if stood < 0:
+        (stood,) = await self._send([self._prepared(lookup, asked, entry, tokens, names)], seen)
+        return stood
+
+    def _prepared(
+        self, lookup: Lookup, asked: Asked, entry: Entry[Any], tokens: Sequence[bytes], names: bytes | None = None
+    ) -> _Swap:
+        data, life = self.packed(lookup, asked, entry, tokens, names), self.life(entry)
+        if life is None:  # over already: what it would replace is out of date all the same
+            return _Swap(asked.entry, b"", 0, names is not None, ())
+        carried = zip(asked.generations, tokens, strict=True) if names is None else ()
+        return _Swap(asked.entry, data, life, names is not None, tuple(carried))
+
+    async def _send(self, swaps: Sequence[_Swap], seen: bytes) -> list[bool]:
+        """Put entries in the place of what the caller has seen, and tell which of them still were there."""
+        commands = [self._command(one, seen) for one in swaps]
+        prolonging = self._prolonging(swaps)
+        replies = await self._wire.run([*commands, *prolonging], is_repeatable=seen == b"any", is_lasting=True)
+        stood = replies[: len(commands)]
+        self._shared.lives.learn(prolonging, replies[len(commands) :])
+        if min(stood) < 0:
             raise StoreError("the command arrived too late to count", store="redis", operation="write")
-        return bool(stood)
+        return [bool(one) for one in stood]
+
+    def _command(self, swap: _Swap, seen: bytes) -> Command:
+        late = self._shared.times.later(self._wire.topology.node_of(swap.entry.slot), self._wire.patience)
+        args = (seen, swap.data, swap.life, late, int(swap.is_same))
+        return run_script(SWAP, self.keys(swap.entry), *args, by=swap.entry)
+
+    def _prolonging(self, swaps: Sequence[_Swap]) -> list[Command]:
+        """Return the commands that let tokens outlive all of the entries that carry them."""
+        carried = {key.name: (key, token) for swap in swaps for key, token in swap.carried}
+        if not carried:
+            return []
+        lives = [swap.life for swap in swaps if swap.carried]
+        keys, tokens = zip(*carried.values(), strict=True)
+        return self._shared.lives.prolonging(keys, tokens, 0 if 0 in lives else max(lives))
 
     async def increment(self, lookup: Lookup, amount: int, initial: Entry[Any]) -> int:
         """Add to the fresh ``int`` stored under a key."""
@@ -159,7 +210,7 @@ class Writer:
                 if await self._swap(made, asked, entry, tokens, _seen(data), names):
                     return value
             except OutOfMemory:
-                await self._drop(asked)
+                await self._drop([asked])
                 return value
         raise self._contended("increment")
 
@@ -203,6 +254,20 @@ class Writer:
 
     def _contended(self, operation: str) -> StoreError:
         return StoreError(f"others change the key all the time; {_TRIES} attempts failed", store="redis", operation=operation)
+
+
+def _batches(swaps: Sequence[_Swap]) -> Iterator[list[_Swap]]:
+    """Yield entries in their order, as many together as can be sent within the time of one operation."""
+    batch: list[_Swap] = []
+    size = 0
+    for swap in swaps:
+        size += len(swap.data)
+        if batch and (len(batch) == AT_ONCE or size > _BYTES_AT_ONCE):
+            yield batch
+            batch, size = [], len(swap.data)
+        batch.append(swap)
+    if batch:
+        yield batch
 
 
 def _seen(data: bytes | None) -> bytes:

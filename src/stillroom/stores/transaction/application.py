@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 
 from ...entry import MISSING, Entry
 from ...errors import StoreError
-from ...protocols import Store
+from ...protocols import Lookup, Store
 from .changes import Changes, Loaded, Pending
 from .overlay import Overlay
 
@@ -47,7 +47,10 @@ async def apply(overlay: Overlay, store: Store, gather: Gather) -> None:
     gone = [one.lookup.key for one, entry in given if entry is MISSING]
     if gone:
         await attempts.all([partial(store.delete, gone)])
-    await attempts.all([partial(_write, store, one, entry) for one, entry in given if entry is not MISSING])
+    values = [(one.lookup, entry) for one, entry in given if entry is not MISSING and not one.if_absent]
+    some = [values[at : at + AT_ONCE] for at in range(0, len(values), AT_ONCE)]
+    await attempts.all([partial(_write, store, part) for part in some])
+    await attempts.all([partial(_add, store, one, entry) for one, entry in given if entry is not MISSING and one.if_absent])
     await attempts.all([partial(_fill, overlay, store, one) for one in list(changes.loads.values())])
     attempts.raise_first()
 
@@ -113,11 +116,30 @@ async def _invalidate(store: Store, changes: Changes) -> None:
     await store.invalidate(names=changes.names, namespaces=changes.namespaces, everything=changes.everything)
 
 
-async def _write(store: Store, pending: Pending, entry: Entry[Any]) -> None:
+async def _write(store: Store, values: Sequence[tuple[Lookup, Entry[Any]]]) -> None:
     try:
-        await store.write(pending.lookup, entry, if_absent=pending.if_absent)
+        await store.write(values)
     except StoreError:
         raise  # such a store sees to it by itself that what was there before does not survive
+    except Exception:
+        if len(values) > 1:  # one of them cannot be stored, and so none was
+            attempts = _Attempts(_one_by_one)
+            await attempts.all([partial(_write, store, [one]) for one in values])
+            attempts.raise_first()
+            return
+        await store.delete((values[0][0].key,))
+        raise
+
+
+async def _one_by_one(works: Sequence[Coroutine[Any, Any, None]]) -> list[None]:
+    return [await work for work in works]
+
+
+async def _add(store: Store, pending: Pending, entry: Entry[Any]) -> None:
+    try:
+        await store.add(pending.lookup, entry)
+    except StoreError:
+        raise
     except Exception:
         await store.delete((pending.lookup.key,))
         raise

@@ -236,19 +236,31 @@ class Overlay:
 
     # What makes something outdated
 
-    async def write(self, lookup: Lookup, entry: Entry[Any], *, if_absent: bool = False) -> bool:
-        """Keep a value given by a user for the end; see `Store.write`."""
+    async def write(self, entries: Sequence[tuple[Lookup, Entry[Any]]]) -> list[bool]:
+        """Keep values given by a user for the end; see `Store.write`."""
         if self.changes.is_closed:
-            return await self.base.write(lookup, entry, if_absent=if_absent)
+            return await self.base.write(entries)
+        kept = [(lookup, self._packing.packed(lookup, entry)) for lookup, entry in entries]
+        await self._tell([lookup.key for lookup, _ in entries])
+        for lookup, _ in entries:
+            await self._begin_anew(lookup, if_absent=False)
+        return await self.own.write(kept)
+
+    async def add(self, lookup: Lookup, entry: Entry[Any]) -> bool:
+        """Keep a value for the end if there is none now; see `Store.add`."""
+        if self.changes.is_closed:
+            return await self.base.add(lookup, entry)
         kept = self._packing.packed(lookup, entry)
-        if if_absent and self._is_value((await self.read((Lookup(lookup.key),), count=False))[0]):
+        if self._is_value((await self.read((Lookup(lookup.key),), count=False))[0]):
             return False
-        if not if_absent:
-            await self._tell((lookup.key,))
+        await self._begin_anew(lookup, if_absent=True)
+        return all(await self.own.write([(lookup, kept)]))
+
+    async def _begin_anew(self, lookup: Lookup, *, if_absent: bool) -> None:
+        """Let go of what is known of a key that is about to be given a value."""
         await self._forget_load(lookup.key)
         self.changes.given(lookup, if_absent=if_absent)
         self._admit(lookup.key)
-        return await self.own.write(lookup, kept)
 
     def _admit(self, key: Key) -> None:
         """Let the plain hit path serve later what is kept here for a key; here is none that would have to be barred."""
