@@ -132,7 +132,9 @@ async def _write(store: Store, values: Sequence[tuple[Lookup, Entry[Any]]]) -> N
 
 
 async def _one_by_one(works: Sequence[Coroutine[Any, Any, None]]) -> list[None]:
-    return [await work for work in works]
+    for work in works:
+        await work
+    return [None] * len(works)
 
 
 async def _add(store: Store, pending: Pending, entry: Entry[Any]) -> None:
