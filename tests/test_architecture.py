@@ -35,6 +35,8 @@ BANNED = {"_engine": {"asyncio", "threading", "time", "random", "socket", "os"}}
 THIRD_PARTY: dict[str, set[str]] = {
     "integrations.django": {"django"},
     "integrations.sqlalchemy": {"sqlalchemy"},
+    "observe.opentelemetry": {"opentelemetry"},
+    "observe.prometheus": {"prometheus_client"},
     "serializers.wire": {"msgspec"},
     "serializers.zstd": {"zstandard"},
     "stores.redis.client": {"redis"},

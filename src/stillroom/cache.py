@@ -243,6 +243,14 @@ class Cache(Verbs, Protecting):
         """Return the counts of all functions of this cache, and of what was asked for by name."""
         return self._core.stats()
 
+    def stats_by_function(self) -> dict[str, Stats]:
+        """Return the counts of each function of this cache, by name; functions of one name are counted together."""
+        return self._core.stats_by_function()
+
+    def size(self) -> int:
+        """Return how many entries this process keeps in memory, as a memory store or as a near store."""
+        return self._core.size()
+
     def subscribe(self, listener: Listener, *kinds: type[Event]) -> Callable[[], None]:
         """Have a listener called with every event, or with those of some kinds, and return what ends that.
 

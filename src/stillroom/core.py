@@ -306,6 +306,17 @@ class Core:
         total = Stats.total([self.ledger.snapshot(), *(one.snapshot() for one in self._living())])
         return total if self.memory is None else replace(total, evictions=self.memory.evictions)
 
+    def size(self) -> int:
+        """Return how many entries are in the memory of this process."""
+        return 0 if self.memory is None else self.memory.size
+
+    def stats_by_function(self) -> dict[str, Stats]:
+        """Return the counts of all functions that are alive, by name."""
+        found: dict[str, list[Stats]] = {}
+        for one in self._living():
+            found.setdefault(one.name, []).append(one.snapshot())
+        return {name: Stats.total(parts) for name, parts in sorted(found.items())}
+
     async def ping(self, side: Side) -> bool:
         """Tell whether the store answers."""
         return await self.store.ping(side.runtime.blocking) if isinstance(self.store, TwoSided) else True

@@ -1,0 +1,198 @@
+"""What there is to measure of a cache, for whichever system collects it: `prometheus` and `opentelemetry` show the same.
+
+Calls are counted by the functions themselves and read when somebody asks, so that hits go on taking the plain hit path. What
+has no count of its own is counted here, from events other than calls. Nothing is labelled by key: there are as many series as
+functions, and beyond a limit the rest are counted as one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+from .events import (
+    CallRefused,
+    EntryUnreadable,
+    Event,
+    Invalidated,
+    LoadFailed,
+    LoadFinished,
+    RefreshRefused,
+    ResultRefused,
+    StoreFailed,
+    StoreLost,
+)
+
+if TYPE_CHECKING:
+    from ..protocols import Listener
+    from ..stores.outage import Health
+    from .stats import Stats
+
+__all__ = ["BUCKETS", "Measured", "Measures", "Sample"]
+
+MOST_FUNCTIONS: Final = 500
+"""So many functions have series of their own."""
+OTHERS: Final = "others"
+
+BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""The upper bounds of the buckets of load times, in seconds."""
+
+OUTCOMES: Final = {
+    "hit": "hits",
+    "stale": "stale",
+    "miss": "misses",
+    "bypass": "bypasses",
+    "error": "errors",
+    "refresh": "refreshes",
+}
+"""From outcomes to what counts them."""
+
+COUNTED: Final[dict[type[Event], tuple[str, str]]] = {
+    LoadFailed: ("load_failures", "Loads that raised."),
+    ResultRefused: ("results_refused", "Values that could not be stored."),
+    RefreshRefused: ("refreshes_refused", "Refreshes that did not happen since too many waited."),
+    CallRefused: ("calls_refused", "Calls that a guard did not let through."),
+    Invalidated: ("invalidations", "Invalidations."),
+    StoreFailed: ("store_failures", "Operations that a store failed at."),
+    StoreLost: ("outages", "Outages of the store."),
+    EntryUnreadable: ("entries_unreadable", "Entries that could not be decoded, or whose signature did not hold."),
+}
+
+
+class Measured(Protocol):
+    """What is asked of a cache."""
+
+    def stats_by_function(self) -> dict[str, Stats]:
+        """Return the counts of each function."""
+        ...
+
+    def stats(self) -> Stats:
+        """Return the counts of all of them."""
+        ...
+
+    def size(self) -> int:
+        """Return how many entries are in the memory of this process."""
+        ...
+
+    def health(self) -> Health:
+        """Return how the store is doing."""
+        ...
+
+    def subscribe(self, listener: Listener, *kinds: type[Event]) -> Callable[[], None]:
+        """Have a listener called with events."""
+        ...
+
+
+class Sample(NamedTuple):
+    """One number.
+
+    Attributes:
+        name: what it measures, without the prefix that all share.
+        about: the same in words.
+        value: the number.
+        labels: what it is about.
+        is_total: it only grows.
+    """
+
+    name: str
+    about: str
+    value: float
+    labels: dict[str, str]
+    is_total: bool = True
+
+
+class Measures:
+    """Measures one cache.
+
+    Args:
+        cache: the cache.
+        observe_load: is told how many seconds a load of a function took.
+    """
+
+    def __init__(self, cache: Measured, observe_load: Callable[[str, float], object]) -> None:
+        self._cache = cache
+        self._observe_load = observe_load
+        self._lock = threading.Lock()
+        self._counts: Counter[tuple[type[Event], tuple[tuple[str, str], ...]]] = Counter()
+        self._named: set[str] = set()
+        self.close = cache.subscribe(self._hear, LoadFinished, *COUNTED)
+
+    def samples(self) -> Iterator[Sample]:
+        """Yield all numbers of this moment, those of one name together."""
+        yield from self._calls()
+        with self._lock:
+            counts = dict(self._counts)
+        for kind, (name, about) in COUNTED.items():
+            for (counted, labels), value in counts.items():
+                if counted is kind:
+                    yield Sample(name, about, value, dict(labels))
+        total, health = self._cache.stats(), self._cache.health()
+        yield Sample("entries", "Entries that this process keeps in memory.", self._cache.size(), {}, is_total=False)
+        yield Sample("evictions", "Entries that made room for others.", total.evictions, {})
+        yield Sample("store_up", "Whether the store is within reach.", float(health.state == "ok"), {}, is_total=False)
+        about = "Invalidations that the store has still to be told of."
+        yield Sample("invalidations_pending", about, health.pending, {}, is_total=False)
+
+    def _calls(self) -> Iterator[Sample]:
+        by_function = self._few(self._cache.stats_by_function())
+        for function, stats in by_function.items():
+            for outcome, counter in OUTCOMES.items():
+                labels = {"function": function, "outcome": outcome}
+                yield Sample("calls", "Calls, by how they were answered.", getattr(stats, counter), labels)
+        for function, stats in by_function.items():
+            yield Sample("loads", "How often functions were run.", stats.loads, {"function": function})
+
+    def _few(self, by_function: dict[str, Stats]) -> dict[str, Stats]:
+        """Return the counts of no more functions than may have series of their own, with the others as one."""
+        few: dict[str, Stats] = {}
+        others: list[Stats] = []
+        for function, stats in by_function.items():
+            if self._name(function) == function:
+                few[function] = stats
+            else:
+                others.append(stats)
+        return {**few, OTHERS: _sum(others)} if others else few
+
+    def _name(self, function: str) -> str:
+        """Return what a function is called here."""
+        named = self._named
+        if function in named:
+            return function
+        with self._lock:
+            if len(named) >= MOST_FUNCTIONS:
+                return OTHERS
+            named.add(function)
+        return function
+
+    def _hear(self, event: Any) -> None:
+        if isinstance(event, LoadFinished):
+            self._observe_load(self._name(event.function), event.seconds)
+            return
+        labels = tuple(self._labels(event))
+        with self._lock:
+            self._counts[type(event), labels] += 1
+
+    def _labels(self, event: Any) -> Iterable[tuple[str, str]]:
+        if isinstance(event, CallRefused):
+            yield "guard", event.guard
+        function = getattr(event, "function", None)
+        if isinstance(function, str) and not isinstance(event, Invalidated):
+            yield "function", self._name(function)
+        if isinstance(event, Invalidated):
+            yield "of", _what(event)
+        if isinstance(event, StoreFailed):
+            yield "operation", event.operation
+
+
+def _what(event: Invalidated) -> str:
+    if event.everything:
+        return "everything"
+    if event.namespace is not None:
+        return "namespace"
+    return "tag" if event.tags else "function" if event.function is not None else "key"
+
+
+def _sum(parts: list[Stats]) -> Stats:
+    return type(parts[0]).total(parts)
