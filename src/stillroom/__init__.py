@@ -8,6 +8,7 @@ def exchange_rate(base: str, quote: str) -> Decimal: ...
 
 from .cache import Cache, cache
 from .errors import (
+    CircuitOpen,
     ConfigurationError,
     LockTimeout,
     RateLimited,
@@ -22,6 +23,7 @@ from .serializers import register_type
 
 __all__ = [
     "Cache",
+    "CircuitOpen",
     "ConfigurationError",
     "LockTimeout",
     "RateLimited",
@@ -37,6 +39,7 @@ __all__ = [
 
 for _public in (
     Cache,
+    CircuitOpen,
     ConfigurationError,
     LockTimeout,
     RateLimited,

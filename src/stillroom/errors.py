@@ -8,6 +8,7 @@
     ├── UncacheableValue (TypeError)       a value that would not come back from a shared store as it is
     ├── LockTimeout (TimeoutError)         a lock was not free within the time given
     ├── Refused                            a guard did not let a call through
+    │   ├── CircuitOpen                    too many calls have failed of late
     │   └── RateLimited                    there were too many calls
     └── StoreError                         a store failed; the cause is chained
 
@@ -17,6 +18,7 @@ Errors of the functions that users decorate are never wrapped: they arrive as th
 from __future__ import annotations
 
 __all__ = [
+    "CircuitOpen",
     "ConfigurationError",
     "LockTimeout",
     "RateLimited",
@@ -102,6 +104,10 @@ class Refused(StillroomError):
     def __init__(self, message: str, *, retry_after: float) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class CircuitOpen(Refused):
+    """Too many calls have failed of late, or the circuit was opened by hand."""
 
 
 class RateLimited(Refused):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import RateLimited, StoreError
-from .guard import Counting, Handle, Reach
+from .guard import UNKNOWN_FOR, Counting, Handle, Reach
 from .rate import Bucket, Rate, Standing, State, Window, look, take
 from .tally import Change
 
@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from .guard import Way
 
 __all__ = ["Limiter", "RateLimit", "Taking"]
-
-_UNKNOWN_FOR = 1.0
-"""After how many seconds to try again what was refused since the store is out of reach."""
 
 
 class Taking(NamedTuple):
@@ -88,7 +85,7 @@ class RateLimit:
         try:
             standing = await self._counting.step(way, self._tally + key, self._take)
         except StoreError as error:
-            raise self._refusal(key, _UNKNOWN_FOR, "the store that counts is out of reach") from error
+            raise self._refusal(key, UNKNOWN_FOR, "the store that counts is out of reach") from error
         if standing is not None and not standing.is_open:
             rate = self.rate
             raise self._refusal(key, standing.retry_after, f"there were {rate.limit} calls in {rate.period:g} s")
