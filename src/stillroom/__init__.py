@@ -15,6 +15,7 @@ from .errors import (
     Refused,
     StillroomError,
     StoreError,
+    TooSlow,
     UncacheableArgument,
     UncacheableValue,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "Refused",
     "StillroomError",
     "StoreError",
+    "TooSlow",
     "UncacheableArgument",
     "UncacheableValue",
     "cache",
@@ -46,6 +48,7 @@ for _public in (
     Refused,
     StillroomError,
     StoreError,
+    TooSlow,
     UncacheableArgument,
     UncacheableValue,
     register_key_type,

@@ -9,7 +9,8 @@
     ├── LockTimeout (TimeoutError)         a lock was not free within the time given
     ├── Refused                            a guard did not let a call through
     │   ├── CircuitOpen                    too many calls have failed of late
-    │   └── RateLimited                    there were too many calls
+    │   ├── RateLimited                    there were too many calls
+    │   └── TooSlow                        the function is much slower than it used to be
     └── StoreError                         a store failed; the cause is chained
 
 Errors of the functions that users decorate are never wrapped: they arrive as they were raised.
@@ -25,6 +26,7 @@ __all__ = [
     "Refused",
     "StillroomError",
     "StoreError",
+    "TooSlow",
     "UncacheableArgument",
     "UncacheableValue",
 ]
@@ -122,6 +124,10 @@ class RateLimited(Refused):
         super().__init__(message, retry_after=retry_after)
         self.limit = limit
         self.remaining = remaining
+
+
+class TooSlow(Refused):
+    """The function is much slower than it used to be."""
 
 
 class StoreError(StillroomError):

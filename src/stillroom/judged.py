@@ -9,8 +9,20 @@ from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from .guards.circuit import Mode, Standing
+from .guards.slow import Pace
 
-__all__ = ["AsyncBreakable", "AsyncBreaker", "Breakable", "Breaker", "BreakerDecorator"]
+__all__ = [
+    "AsyncBreakable",
+    "AsyncBreaker",
+    "AsyncSlowness",
+    "AsyncTimed",
+    "Breakable",
+    "Breaker",
+    "BreakerDecorator",
+    "SlowDecorator",
+    "Slowness",
+    "Timed",
+]
 
 P = ParamSpec("P")
 Rest = ParamSpec("Rest")
@@ -66,6 +78,30 @@ class AsyncBreaker(Protocol):
         ...
 
 
+class Slowness(Protocol):
+    """How slow a function is."""
+
+    def peek(self, *args: Any, **kwargs: Any) -> Pace:
+        """Return how fast calls with these arguments are, and count nothing."""
+        ...
+
+    def reset(self, *args: Any, **kwargs: Any) -> None:
+        """Forget how long calls with these arguments took, and let all of them through."""
+        ...
+
+
+class AsyncSlowness(Protocol):
+    """What `Slowness` is, for coroutine functions."""
+
+    def peek(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Pace]:
+        """Return how fast calls with these arguments are, and count nothing."""
+        ...
+
+    def reset(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, None]:
+        """Forget how long calls with these arguments took, and let all of them through."""
+        ...
+
+
 class Breakable(Protocol[P, R_co]):
     """A function with a circuit breaker."""
 
@@ -106,3 +142,44 @@ class BreakerDecorator(Protocol):
     ) -> AsyncBreakable[P, R]: ...
     @overload
     def __call__(self, function: Callable[P, R], /) -> Breakable[P, R]: ...
+
+
+class Timed(Protocol[P, R_co]):
+    """A function whose calls are timed."""
+
+    __name__: str
+    __qualname__: str
+    slowness: Slowness
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+    @overload
+    def __get__(self, obj: None, owner: type[Any]) -> Timed[P, R_co]: ...
+    @overload
+    def __get__(self: _Method[Owner, Rest], obj: Owner, owner: type[Any] | None = None) -> Timed[Rest, R_co]: ...
+
+
+class AsyncTimed(Protocol[P, R_co]):
+    """A coroutine function whose calls are timed."""
+
+    __name__: str
+    __qualname__: str
+    slowness: AsyncSlowness
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]: ...
+    @overload
+    def __get__(self, obj: None, owner: type[Any]) -> AsyncTimed[P, R_co]: ...
+    @overload
+    def __get__(self: _Method[Owner, Rest], obj: Owner, owner: type[Any] | None = None) -> AsyncTimed[Rest, R_co]: ...
+
+
+class SlowDecorator(Protocol):
+    """What ``cache.slow(...)`` returns."""
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self,
+        function: Callable[P, Coroutine[Any, Any, R]],  # pyright: ignore[reportOverlappingOverload]
+        /,
+    ) -> AsyncTimed[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Timed[P, R]: ...

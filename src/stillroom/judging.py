@@ -15,7 +15,7 @@ from .guards.guard import Counting, Guard, Handle, OnError, Reach
 
 if TYPE_CHECKING:
     from .core import Core
-    from .judged import BreakerDecorator
+    from .judged import BreakerDecorator, SlowDecorator
 
 __all__ = ["Judging"]
 
@@ -101,6 +101,67 @@ class Judging:
 
         plan = Plan("circuit_breaker", "breaker", name, key, make, is_for_loads=True)
         return cast("BreakerDecorator", self._judging(plan))
+
+    def slow(
+        self,
+        *,
+        factor: float = 3.0,
+        quantile: float = 0.95,
+        window: Duration = "1m",
+        baseline: Duration = "1h",
+        min_calls: int = 20,
+        refuse_for: Duration = "30s",
+        key: str | Callable[..., str] | None = None,
+        name: str | None = None,
+        on_error: OnError = "fallback",
+    ) -> SlowDecorator:
+        """Return a decorator that refuses calls for a while, once they take much longer than they used to.
+
+        On Redis all processes judge together, in one round trip before a call and one after it. Durations are told apart by
+        tenths.
+
+        Args:
+            factor: how many times as long as usual is too long.
+            quantile: the fraction of calls whose longest duration is compared.
+            window: for how long a call is recent; some are for half of that.
+            baseline: from how much of the past it is known what is usual. What is usual takes about as long to double, however
+                slow the function has become.
+            min_calls: so many recent calls there have to be before anything is made of them.
+            refuse_for: for how long calls are refused. Then ``min_calls`` of them are let through, and measure anew.
+            key: a template over the arguments, ``"{host}"``, or a callable of them: what has the same key is judged together.
+                All calls of the function are if ``None``.
+            name: what the function is called where calls are counted; its module and qualified name if ``None``.
+            on_error: while the store is out of reach, ``"fallback"`` to judging in memory, ``"bypass"`` the guard, or
+                ``"refuse"`` all calls.
+
+        Raises:
+            ConfigurationError: a setting makes no sense.
+
+        Example:
+            >>> @cache(ttl="10m", stale_if_error="1d")
+            ... @cache.slow(factor=5)
+            ... def search(text: str) -> list[str]: ...
+        """
+        from .guards.slow import Slow, Slowness
+        from .guards.slowness import Limits, apart
+
+        limits = Limits(
+            apart(_number(factor, "factor", "above one", lambda factor: factor > 1)),
+            _number(quantile, "quantile", "above zero and at most one", lambda share: 0 < share <= 1),
+            seconds(window, "window"),
+            seconds(baseline, "baseline"),
+            _count(min_calls, "min_calls"),
+            seconds(refuse_for, "refuse_for"),
+        )
+        _not_below(limits.baseline, limits.window, "baseline", "window", baseline)
+        core = self._core
+        counting = Counting(core.tallies, on_error, core.namespace)
+
+        def make(called: str, reach: Reach) -> tuple[Guard, Handle]:
+            guard = Slow(called, limits, counting, core.clock)
+            return guard, Slowness(reach, guard)
+
+        return cast("SlowDecorator", self._judging(Plan("slow", "slowness", name, key, make, is_for_loads=True)))
 
     def _judging(self, plan: Plan) -> Callable[[Any], Any]:
         return lambda function: guarded(self._core, function, plan)

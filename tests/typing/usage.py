@@ -580,3 +580,23 @@ def a_method_with_a_circuit_breaker() -> None:
 
     assert_type(Shop().price("tea"), int)
     assert_type(Shop().price.breaker.peek("tea").calls, int)
+
+
+def a_function_whose_calls_are_timed() -> None:
+    @Cache().slow(factor=2, window="1m", key="{base}")
+    def rate(base: str) -> float:
+        return len(base) / 2
+
+    assert_type(rate("usd"), float)
+    assert_type(rate.slowness.peek("usd").usual, float | None)
+    rate.slowness.reset("usd")
+
+
+async def a_coroutine_function_whose_calls_are_timed() -> None:
+    @Cache().slow()
+    async def rate(base: str) -> float:
+        return len(base) / 2
+
+    assert_type(await rate("usd"), float)
+    assert_type((await rate.slowness.peek("usd")).retry_after, float)
+    await rate.slowness.reset("usd")

@@ -138,9 +138,10 @@ def look(circuit: Circuit, state: State, now: float) -> Turn:
         wait = max(state.until - now, 0.0)
         mode = "open" if wait > 0 else "half_open"
     elif mode == "half_open":
-        going = [ends_at for ends_at in state.trials.values() if ends_at > now]
-        if state.passed + len(going) >= circuit.half_open_calls:
-            wait = min(going) - now
+        going = sorted(ends_at for ends_at in state.trials.values() if ends_at > now)
+        beyond = state.passed + len(going) - circuit.half_open_calls  # a trial that was given up may have passed after all
+        if beyond >= 0:
+            wait = going[beyond] - now
     oldest = _part(circuit, now) - PARTS
     counts = [one for one in state.counts if one[0] > oldest]
     standing = Standing(mode, sum(calls for _, calls, _ in counts), sum(errors for _, _, errors in counts), wait)

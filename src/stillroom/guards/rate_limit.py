@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..errors import RateLimited, StoreError
 from .guard import UNKNOWN_FOR, Counting, Handle, Reach
 from .rate import Bucket, Rate, Standing, State, Window, look, take
-from .tally import Change
+from .tally import Change, Forget
 
 if TYPE_CHECKING:
     from .guard import Way
@@ -42,19 +42,6 @@ class Taking(NamedTuple):
     def read(self, reply: Any) -> Standing:
         is_open, remaining, wait = reply
         return Standing(bool(is_open), int(remaining), int(wait) / 1_000_000)
-
-
-class _Forget(NamedTuple):
-    """Forget a tally."""
-
-    script: str = "forget"
-    arguments: tuple[int, ...] = ()
-
-    def apply(self, state: object, now: float) -> Change:
-        return Change(None, now, None)
-
-    def read(self, reply: object) -> None:
-        return None
 
 
 class RateLimit:
@@ -100,7 +87,7 @@ class RateLimit:
 
     async def reset(self, way: Way, key: str) -> None:
         """Forget the calls so far, and a ban."""
-        await self._counting.step(way, self._tally + key, _Forget())
+        await self._counting.step(way, self._tally + key, Forget())
 
     def _refusal(self, key: str, retry_after: float, why: str) -> RateLimited:
         of = f" for {key!r}" if key else ""

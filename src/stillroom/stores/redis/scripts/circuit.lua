@@ -78,11 +78,13 @@ local function look()
     local wait = math.max(state.until_ - now, 0)
     return wait > 0 and 'open' or 'half_open', wait
   end
-  local going, first = 0, nil
+  local going = {}
   for _, ends_at in pairs(state.trials) do
-    if ends_at > now then going, first = going + 1, math.min(first or ends_at, ends_at) end
+    if ends_at > now then going[#going + 1] = ends_at end
   end
-  if state.mode == 'half_open' and state.passed + going >= most then return 'half_open', first - now end
+  table.sort(going)
+  local beyond = state.passed + #going - most
+  if state.mode == 'half_open' and beyond >= 0 then return 'half_open', going[beyond + 1] - now end
   return state.mode, 0
 end
 
