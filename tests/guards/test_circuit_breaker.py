@@ -272,6 +272,34 @@ async def test_asynchronous_generators_are_judged_when_they_end() -> None:
         [item async for item in f(False)]
 
 
+@pytest.mark.asyncio_only
+@pytest.mark.memory_only("time is moved by hand")
+async def test_a_generator_on_trial_that_fails_to_close_gives_its_place_back_all_the_same(clock: FakeClock) -> None:
+    @Cache(clock=clock).circuit_breaker(open_for=10, trial_for=LONG)
+    async def f() -> AsyncIterator[int]:
+        try:
+            yield 1
+        except GeneratorExit:
+            raise Broken from None
+
+    breaker: Any = f.breaker
+    await breaker.open()
+    clock.advance(10)
+    running = f()
+    assert await anext(running) == 1
+    with pytest.raises(Broken):
+        await running.aclose()  # type: ignore[attr-defined]
+    assert [item async for item in f()] == [1]
+
+
+@pytest.mark.parametrize("long", [1e15, "999999w"])
+def test_very_long_is_long_enough(long: Any) -> None:
+    f = breaking(Cache(), Target(), window=long, open_for=long)
+    fail(f, 2)
+    with pytest.raises(CircuitOpen):
+        f()
+
+
 class Shop:
     cache = Cache()
 

@@ -215,6 +215,11 @@ def test_on_every_store_calls_are_counted() -> None:
     assert f.slowness.peek(1).calls == 0
 
 
+def test_very_long_is_long_enough() -> None:
+    f = Cache().slow(window=1e15, baseline=1e15, refuse_for=1e15)(lambda: 1)
+    assert (f(), f.slowness.peek().calls) == (1, 1)
+
+
 @pytest.mark.parametrize(
     ("settings", "wrong"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -109,6 +110,32 @@ def test_a_process_that_is_killed_on_trial_keeps_the_others_out_for_no_longer_th
     assert f() == "well"
     assert f.breaker.state() == "closed"
     cache.close()
+
+
+def test_a_call_that_is_cancelled_while_it_asks_gives_its_place_back(redis_server: Server) -> None:
+    cache = Cache(redis_server.url, timeout=5)
+    watched = cache.circuit_breaker(open_for=0.05, trial_for=60, name="watched")(lambda: None)
+    watched.breaker.open()
+    eventually(lambda: watched.breaker.state() == "half_open")
+
+    async def ask() -> None:
+        @cache.circuit_breaker(open_for=0.05, trial_for=60, name="watched")
+        async def f() -> str:
+            return "well"
+
+        redis_server.pause()
+        asking = asyncio.ensure_future(f())
+        for _ in range(20):  # so that it has asked, and the server will make it the trial
+            await asyncio.sleep(0)
+        asking.cancel()
+        redis_server.resume()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert await f() == "well"
+        assert await f.breaker.state() == "closed"
+        await cache.aclose()
+
+    asyncio.run(ask())
 
 
 def out_of_reach(server: Server, on_error: Any) -> list[str]:
