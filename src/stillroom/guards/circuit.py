@@ -114,11 +114,12 @@ class State:
         length: for how long it was opened last.
         passed: how many trials have succeeded.
         counts: of each part of the window, its number, the calls that have ended in it, and how many of them failed.
+        calls, errors: their sums.
         trials: the tokens of the trials that go on, and when they are given up.
         ends_at: when all this is of no more use.
     """
 
-    __slots__ = ("counts", "ends_at", "epoch", "length", "mode", "passed", "trials", "until")
+    __slots__ = ("calls", "counts", "ends_at", "epoch", "errors", "length", "mode", "passed", "trials", "until")
 
     def __init__(self) -> None:
         self.mode: Mode = "closed"
@@ -127,6 +128,8 @@ class State:
         self.length = 0.0
         self.passed = 0
         self.counts: list[tuple[int, int, int]] = []
+        self.calls = 0
+        self.errors = 0
         self.trials: dict[bytes, float] = {}
         self.ends_at = 0.0
 
@@ -142,19 +145,18 @@ def look(circuit: Circuit, state: State, now: float) -> Turn:
         beyond = state.passed + len(going) - circuit.half_open_calls  # a trial that was given up may have passed after all
         if beyond >= 0:
             wait = going[beyond] - now
-    oldest = _part(circuit, now) - PARTS
-    counts = [one for one in state.counts if one[0] > oldest]
-    standing = Standing(mode, sum(calls for _, calls, _ in counts), sum(errors for _, _, errors in counts), wait)
-    return Turn(standing, state.epoch)
+    _, calls, errors = _recent(circuit, state, now)
+    return Turn(Standing(mode, calls, errors, wait), state.epoch)
 
 
 def admit(circuit: Circuit, state: State, now: float, token: bytes) -> Turn:
     """Let a call through if the circuit does; as a trial, it goes by its token."""
     turn = look(circuit, state, now)
-    if turn.standing.retry_after > 0:
+    standing, epoch = turn.standing, turn.epoch
+    if standing.retry_after > 0:
         return turn
     if state.mode == "closed":
-        return turn._replace(is_let_through=True)
+        return Turn(standing, epoch, is_let_through=True)
     if state.mode == "open":
         _enter(state, "half_open", now)
     state.trials = {one: ends_at for one, ends_at in state.trials.items() if ends_at > now}
@@ -172,7 +174,8 @@ def report(circuit: Circuit, state: State, now: float, ticket: Ticket, end: End)
         became = (_count if state.mode == "closed" else _judge)(circuit, state, now, end == "failed")
     if counts or gave_way:
         _keep(circuit, state, now)
-    return look(circuit, state, now)._replace(became=became)
+    turn = look(circuit, state, now)
+    return turn if became is None else turn._replace(became=became)
 
 
 def force(circuit: Circuit, state: State, now: float, mode: Literal["open", "closed"]) -> Turn:
@@ -188,12 +191,11 @@ def force(circuit: Circuit, state: State, now: float, mode: Literal["open", "clo
 
 def _count(circuit: Circuit, state: State, now: float, is_error: bool) -> Mode | None:
     part = _part(circuit, now)
-    kept = [one for one in state.counts if one[0] > part - PARTS]
-    _, calls, errors = kept.pop() if kept and kept[-1][0] == part else (part, 0, 0)
-    kept.append((part, calls + 1, errors + is_error))
-    state.counts = kept
-    calls, errors = sum(one[1] for one in kept), sum(one[2] for one in kept)
-    if calls < circuit.min_calls or errors < circuit.error_rate * calls:
+    kept, calls, errors = _recent(circuit, state, now)
+    _, ended, failed = kept.pop() if kept and kept[-1][0] == part else (part, 0, 0)
+    kept.append((part, ended + 1, failed + is_error))
+    state.counts, state.calls, state.errors = kept, calls + 1, errors + is_error
+    if state.calls < circuit.min_calls or state.errors < circuit.error_rate * state.calls:
         return None
     _open(state, now, circuit.open_for)
     return "open"
@@ -217,7 +219,7 @@ def _open(state: State, now: float, length: float) -> None:
 
 def _close(state: State, now: float) -> None:
     _enter(state, "closed", now)
-    state.counts = []
+    state.counts, state.calls, state.errors = [], 0, 0
 
 
 def _enter(state: State, mode: Mode, now: float) -> None:
@@ -229,6 +231,15 @@ def _keep(circuit: Circuit, state: State, now: float) -> None:
     until = max(now, state.until) if state.mode == "open" else now
     trials = circuit.trial_for if state.mode == "half_open" else 0.0
     state.ends_at = until + circuit.window + trials + (KEPT if state.epoch else 0.0)
+
+
+def _recent(circuit: Circuit, state: State, now: float) -> tuple[list[tuple[int, int, int]], int, int]:
+    """Return the parts that count now, and the sums of their calls and errors."""
+    counts, oldest = state.counts, _part(circuit, now) - PARTS
+    if not counts or counts[0][0] > oldest:
+        return counts, state.calls, state.errors
+    counts = [one for one in counts if one[0] > oldest]
+    return counts, sum(calls for _, calls, _ in counts), sum(errors for _, _, errors in counts)
 
 
 def _part(circuit: Circuit, now: float) -> int:

@@ -70,8 +70,8 @@ class Turn(NamedTuple):
 
     Attributes:
         mode: the state.
-        calls: how many recent calls were counted.
-        recent: the grade of recent calls; ``None`` if there are none.
+        calls: how many recent calls were counted, if it was asked for.
+        recent: the grade of recent calls, if it was asked for; or that for which calls are refused; ``None`` if there is none.
         usual: the grade that is usual; ``None`` if that is not known yet.
         retry_after: after how many seconds the next call may be let through; zero if one would be now.
         epoch: the number of the state.
@@ -141,20 +141,24 @@ def apart(factor: float) -> int:
 
 def look(limits: Limits, state: State, now: float) -> Turn:
     """Return how things stand, and change nothing."""
+    recent = _recent(limits, state, now)
+    found = _quantile(limits, recent) if state.mode == "normal" else state.slow
+    return _turn(limits, state, now)._replace(calls=recent.total(), recent=found)
+
+
+def _turn(limits: Limits, state: State, now: float) -> Turn:
     mode, wait = state.mode, 0.0
     if mode == "refusing":
         wait = max(state.until - now, 0.0)
         mode = "refusing" if wait > 0 else "measuring"
     elif mode == "measuring" and state.measuring >= limits.min_calls:
         wait = max(state.until - now, 0.0)
-    recent = _recent(limits, state, now)
-    found = _quantile(limits, recent) if state.mode == "normal" else state.slow
-    return Turn(mode, recent.total(), found, state.usual, wait, state.epoch)
+    return Turn(mode, 0, state.slow, state.usual, wait, state.epoch)
 
 
 def admit(limits: Limits, state: State, now: float) -> Turn:
     """Let a call through, unless the function is slow."""
-    turn = look(limits, state, now)
+    turn = _turn(limits, state, now)
     if turn.retry_after > 0:
         return turn
     if state.mode != "normal":
@@ -164,7 +168,7 @@ def admit(limits: Limits, state: State, now: float) -> Turn:
             state.measuring, state.until = state.now.total(), now + limits.refuse_for
         state.measuring += 1
         _keep(limits, state, now)
-    return look(limits, state, now)._replace(is_let_through=True, retry_after=0.0)
+    return Turn(state.mode, 0, state.slow, state.usual, 0.0, state.epoch, is_let_through=True)
 
 
 def report(limits: Limits, state: State, now: float, ticket: Ticket, took: int | None) -> Turn:
@@ -175,7 +179,7 @@ def report(limits: Limits, state: State, now: float, ticket: Ticket, took: int |
     elif ticket.epoch == state.epoch and took is not None:
         _count(limits, state, now, took)
         _keep(limits, state, now)
-    return look(limits, state, now)
+    return _turn(limits, state, now)
 
 
 def _count(limits: Limits, state: State, now: float, took: int) -> None:
@@ -184,7 +188,8 @@ def _count(limits: Limits, state: State, now: float, took: int) -> None:
         state.block = _number(now, limits.window)
     _turn_over(limits, state, now)
     state.now[took] += 1
-    _judge(limits, state, now, state.now + state.before)
+    if state.usual is not None and took - state.usual > limits.distance:  # no other call can be the one too many
+        _judge(limits, state, now, state.now + state.before)
 
 
 def _measure(limits: Limits, state: State, now: float, took: int | None) -> None:
@@ -237,6 +242,7 @@ def _learn(limits: Limits, state: State, now: float) -> None:
 
 def _enter(state: State, mode: Mode, now: float) -> None:
     state.mode, state.epoch = mode, max(round(now * 1_000_000), state.epoch + 1)
+    state.slow = None if mode == "normal" else state.slow
     state.now, state.before, state.measuring = Counter(), Counter(), 0
 
 

@@ -5,8 +5,8 @@
 --       how many calls to judge by, for how long to refuse (times are in microseconds); the epoch of the call, and the grade of
 --       how long it took, less than zero if that says nothing
 --
--- Returns the state, how many calls are recent, their grade, the usual one (less than zero if there is none), how long to wait, the
--- epoch, and 1 if the call is let through.
+-- Returns the state, how many calls are recent and their grade, if that was asked for; or the grade for which calls are refused; the
+-- usual one (each less than zero if there is none); how long to wait, the epoch, and 1 if the call is let through.
 local now = redis.call('TIME')
 now = now[1] * 1000000 + now[2]
 local act, distance, share, half, half_span = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -49,6 +49,7 @@ end
 
 local function enter(mode)
   state.mode, state.epoch, state.now, state.before, state.measuring = mode, math.max(now, state.epoch + 1), {}, {}, 0
+  if mode == 'normal' then state.slow = -1 end
 end
 
 local function keep()
@@ -98,7 +99,7 @@ local function count()
     state.now, state.block = {}, block
   end
   state.now[took] = (state.now[took] or 0) + 1
-  judge(together(state.now, state.before))
+  if state.usual >= 0 and took - state.usual > distance then judge(together(state.now, state.before)) end
 end
 
 local function measure()
@@ -142,10 +143,14 @@ elseif act == 'report' and epoch == state.epoch and (state.mode == 'measuring' o
   keep()
 end
 local mode, wait = look()
-local recent, found = together(state.now, state.before), state.slow
-if state.mode == 'normal' then
-  if block - state.block > 1 then recent = {} elseif block - state.block == 1 then recent = state.now end
-  found = quantile(recent)
+local calls, found = 0, state.slow
+if act == 'look' then
+  local recent = together(state.now, state.before)
+  if state.mode == 'normal' then
+    if block - state.block > 1 then recent = {} elseif block - state.block == 1 then recent = state.now end
+    found = quantile(recent)
+  end
+  calls = total(recent)
 end
 if let_through == 1 then wait = 0 end
-return {mode, total(recent), found, state.usual, math.ceil(wait), string.format('%.0f', state.epoch), let_through}
+return {mode, calls, found, state.usual, math.ceil(wait), string.format('%.0f', state.epoch), let_through}
