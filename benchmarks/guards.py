@@ -21,6 +21,8 @@ def guarded(cache: Any, function: Any) -> dict[str, Any]:
         "rate_limit, bucket": cache.rate_limit(limit=FOREVER, period="1s", burst=FOREVER, key="{a}", name="bucket")(function),
         "locked": cache.locked(key="{a}", name="locked")(function),
         "bloom": bloomed,
+        "circuit_breaker": cache.circuit_breaker(key="{a}", name="circuit")(function),
+        "slow": cache.slow(key="{a}", name="slow")(function),
     }
 
 

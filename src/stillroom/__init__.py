@@ -8,12 +8,14 @@ def exchange_rate(base: str, quote: str) -> Decimal: ...
 
 from .cache import Cache, cache
 from .errors import (
+    CircuitOpen,
     ConfigurationError,
     LockTimeout,
     RateLimited,
     Refused,
     StillroomError,
     StoreError,
+    TooSlow,
     UncacheableArgument,
     UncacheableValue,
 )
@@ -22,12 +24,14 @@ from .serializers import register_type
 
 __all__ = [
     "Cache",
+    "CircuitOpen",
     "ConfigurationError",
     "LockTimeout",
     "RateLimited",
     "Refused",
     "StillroomError",
     "StoreError",
+    "TooSlow",
     "UncacheableArgument",
     "UncacheableValue",
     "cache",
@@ -37,12 +41,14 @@ __all__ = [
 
 for _public in (
     Cache,
+    CircuitOpen,
     ConfigurationError,
     LockTimeout,
     RateLimited,
     Refused,
     StillroomError,
     StoreError,
+    TooSlow,
     UncacheableArgument,
     UncacheableValue,
     register_key_type,

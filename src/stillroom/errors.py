@@ -8,7 +8,9 @@
     ├── UncacheableValue (TypeError)       a value that would not come back from a shared store as it is
     ├── LockTimeout (TimeoutError)         a lock was not free within the time given
     ├── Refused                            a guard did not let a call through
-    │   └── RateLimited                    there were too many calls
+    │   ├── CircuitOpen                    too many calls have failed of late
+    │   ├── RateLimited                    there were too many calls
+    │   └── TooSlow                        the function is much slower than it used to be
     └── StoreError                         a store failed; the cause is chained
 
 Errors of the functions that users decorate are never wrapped: they arrive as they were raised.
@@ -17,12 +19,14 @@ Errors of the functions that users decorate are never wrapped: they arrive as th
 from __future__ import annotations
 
 __all__ = [
+    "CircuitOpen",
     "ConfigurationError",
     "LockTimeout",
     "RateLimited",
     "Refused",
     "StillroomError",
     "StoreError",
+    "TooSlow",
     "UncacheableArgument",
     "UncacheableValue",
 ]
@@ -104,6 +108,10 @@ class Refused(StillroomError):
         self.retry_after = retry_after
 
 
+class CircuitOpen(Refused):
+    """Too many calls have failed of late, or the circuit was opened by hand."""
+
+
 class RateLimited(Refused):
     """There were too many calls of late.
 
@@ -116,6 +124,10 @@ class RateLimited(Refused):
         super().__init__(message, retry_after=retry_after)
         self.limit = limit
         self.remaining = remaining
+
+
+class TooSlow(Refused):
+    """The function is much slower than it used to be."""
 
 
 class StoreError(StillroomError):

@@ -217,8 +217,10 @@ class _Passage:
             async for item in source:
                 yield item
         except BaseException as error:
-            await source.aclose()
-            await self._aleave(key, ticket, error)
+            try:
+                await source.aclose()
+            finally:
+                await self._aleave(key, ticket, error)
             raise
         await self._aleave(key, ticket, None)
 

@@ -10,6 +10,7 @@ from .errors import ConfigurationError
 from .guarding import Making, Plan, guarded
 from .guards.guard import Counting, Guard, Handle, OnError, Reach
 from .guards.lock import Lock, LockSettings
+from .judging import Judging
 
 if TYPE_CHECKING:
     from .core import Core
@@ -24,7 +25,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _MOST_BITS = 2**32
 
 
-class Protecting:
+class Protecting(Judging):
     """What a `Cache` protects functions with."""
 
     _core: Core

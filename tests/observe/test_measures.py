@@ -128,9 +128,9 @@ def collected(reader: InMemoryMetricReader) -> dict[str, dict[tuple[str, ...], f
     for resource in data.resource_metrics if data is not None else ():
         for scope in resource.scope_metrics:
             for metric in scope.metrics:
-                points = {}
+                points: dict[tuple[str, ...], float] = {}
                 for point in metric.data.data_points:
-                    labels = dict(sorted(point.attributes.items()))
+                    labels = {key: str(value) for key, value in sorted(point.attributes.items())}
                     points[tuple(labels.values())] = getattr(point, "value", None) or getattr(point, "count", 0)
                 found[metric.name] = points
     return found

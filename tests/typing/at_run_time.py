@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 __all__ = ["assert_type"]
 
@@ -23,6 +23,8 @@ def _fits(value: Any, expected: Any) -> bool:
         return True
     if origin in (Union, UnionType):
         return any(_fits(value, one) for one in arguments)
+    if origin is Literal:
+        return value in arguments
     if origin is None or origin is type(None):
         return value is None
     if getattr(origin, "_is_protocol", False) and origin.__module__ == "stillroom.decorated":

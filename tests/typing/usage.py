@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from stillroom import Cache
 from stillroom.decorated import AsyncCachedFunction, AsyncCachedGenerator, CachedFunction, CachedGenerator, Decorator
+from stillroom.guards.circuit import Mode
 from stillroom.observe.stats import FunctionStats
 from stillroom.transaction import Transaction
 
@@ -533,3 +534,69 @@ def a_locked_function() -> None:
         return str(account)
 
     assert_type(settle(7), str)
+
+
+def a_function_with_a_circuit_breaker() -> None:
+    cache = Cache()
+
+    @cache.circuit_breaker(errors=(OSError, LookupError), ignore=KeyError, key="{base}")
+    def rate(base: str) -> float:
+        return len(base) / 2
+
+    assert_type(rate("usd"), float)
+    assert_type(rate.breaker.state("usd"), Mode)
+    assert_type(rate.breaker.peek("usd").error_rate, float)
+    rate.breaker.open("usd")
+    rate.breaker.close("usd")
+
+
+async def a_coroutine_function_with_a_circuit_breaker() -> None:
+    @Cache().circuit_breaker()
+    async def rate(base: str) -> float:
+        return len(base) / 2
+
+    assert_type(await rate("usd"), float)
+    assert_type(await rate.breaker.state("usd"), Mode)
+    await rate.breaker.close("usd")
+
+
+def a_cached_function_with_a_circuit_breaker_below() -> None:
+    cache = Cache()
+
+    @cache(ttl="10m")
+    @cache.circuit_breaker()
+    def rate(base: str) -> float:
+        return len(base) / 2
+
+    assert_type(rate("usd"), float)
+    assert_type(rate.invalidate("usd"), bool)
+
+
+def a_method_with_a_circuit_breaker() -> None:
+    class Shop:
+        @Cache().circuit_breaker()
+        def price(self, item: str) -> int:
+            return len(item)
+
+    assert_type(Shop().price("tea"), int)
+    assert_type(Shop().price.breaker.peek("tea").calls, int)
+
+
+def a_function_whose_calls_are_timed() -> None:
+    @Cache().slow(factor=2, window="1m", key="{base}")
+    def rate(base: str) -> float:
+        return len(base) / 2
+
+    assert_type(rate("usd"), float)
+    assert_type(rate.slowness.peek("usd").usual, float | None)
+    rate.slowness.reset("usd")
+
+
+async def a_coroutine_function_whose_calls_are_timed() -> None:
+    @Cache().slow()
+    async def rate(base: str) -> float:
+        return len(base) / 2
+
+    assert_type(await rate("usd"), float)
+    assert_type((await rate.slowness.peek("usd")).retry_after, float)
+    await rate.slowness.reset("usd")

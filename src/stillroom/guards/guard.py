@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from .lock import Locks
     from .tally import Step, Tallies
 
-__all__ = ["Counting", "Guard", "Handle", "Instead", "OnError", "Reach", "Way", "of_owner"]
+__all__ = ["UNKNOWN_FOR", "Counting", "Guard", "Handle", "Instead", "OnError", "Reach", "Way", "of_owner"]
 
 OnError: TypeAlias = Literal["fallback", "bypass", "refuse"]
 """What a guard does while the store is out of reach: count in memory, let every call through, or refuse every call."""
 ON_ERROR: Final[tuple[OnError, ...]] = ("fallback", "bypass", "refuse")
+UNKNOWN_FOR: Final = 1.0
+"""After how many seconds to try again what was refused since the store is out of reach."""
 
 
 class Way(Protocol):

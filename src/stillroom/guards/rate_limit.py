@@ -5,17 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import RateLimited, StoreError
-from .guard import Counting, Handle, Reach
+from .guard import UNKNOWN_FOR, Counting, Handle, Reach
 from .rate import Bucket, Rate, Standing, State, Window, look, take
-from .tally import Change
+from .tally import Change, Forget
 
 if TYPE_CHECKING:
     from .guard import Way
 
 __all__ = ["Limiter", "RateLimit", "Taking"]
-
-_UNKNOWN_FOR = 1.0
-"""After how many seconds to try again what was refused since the store is out of reach."""
 
 
 class Taking(NamedTuple):
@@ -47,19 +44,6 @@ class Taking(NamedTuple):
         return Standing(bool(is_open), int(remaining), int(wait) / 1_000_000)
 
 
-class _Forget(NamedTuple):
-    """Forget a tally."""
-
-    script: str = "forget"
-    arguments: tuple[int, ...] = ()
-
-    def apply(self, state: object, now: float) -> Change:
-        return Change(None, now, None)
-
-    def read(self, reply: object) -> None:
-        return None
-
-
 class RateLimit:
     """Refuses calls beyond a limit.
 
@@ -88,7 +72,7 @@ class RateLimit:
         try:
             standing = await self._counting.step(way, self._tally + key, self._take)
         except StoreError as error:
-            raise self._refusal(key, _UNKNOWN_FOR, "the store that counts is out of reach") from error
+            raise self._refusal(key, UNKNOWN_FOR, "the store that counts is out of reach") from error
         if standing is not None and not standing.is_open:
             rate = self.rate
             raise self._refusal(key, standing.retry_after, f"there were {rate.limit} calls in {rate.period:g} s")
@@ -103,7 +87,7 @@ class RateLimit:
 
     async def reset(self, way: Way, key: str) -> None:
         """Forget the calls so far, and a ban."""
-        await self._counting.step(way, self._tally + key, _Forget())
+        await self._counting.step(way, self._tally + key, Forget())
 
     def _refusal(self, key: str, retry_after: float, why: str) -> RateLimited:
         of = f" for {key!r}" if key else ""

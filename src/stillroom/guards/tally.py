@@ -17,7 +17,7 @@ from .._runtime.forks import on_fork
 if TYPE_CHECKING:
     from ..protocols import Clock
 
-__all__ = ["Change", "Step", "Tallies", "TallyTable"]
+__all__ = ["Change", "Forget", "Step", "Tallies", "TallyTable"]
 
 ROOM: Final = 100_000
 """So many tallies are kept in memory at most; then the one that was longest without a change is forgotten."""
@@ -57,6 +57,19 @@ class Step(Protocol):
     def read(self, reply: Any) -> Any:
         """Return what the guard wants to know, from what the script has replied."""
         ...
+
+
+class Forget(NamedTuple):
+    """Forget a tally."""
+
+    script: str = "forget"
+    arguments: tuple[int, ...] = ()
+
+    def apply(self, state: object, now: float) -> Change:
+        return Change(None, now, None)
+
+    def read(self, reply: object) -> None:
+        return None
 
 
 class Tallies(Protocol):

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from .events import (
     CallAnswered,
     CallRefused,
+    CircuitClosed,
+    CircuitOpened,
     EntryEvicted,
     EntryUnreadable,
     Invalidated,
@@ -43,6 +45,14 @@ class Announcer:
     def call_refused(self, guard: str, key: str, function: str, error: Refused) -> None:
         if self._hub.wants(CallRefused):
             self._hub.emit(CallRefused(guard, key, function, error))
+
+    def circuit_opened(self, key: str, function: str, reason: str) -> None:
+        if self._hub.wants(CircuitOpened):
+            self._hub.emit(CircuitOpened(key, function, reason))
+
+    def circuit_closed(self, key: str, function: str, reason: str) -> None:
+        if self._hub.wants(CircuitClosed):
+            self._hub.emit(CircuitClosed(key, function, reason))
 
     def load_finished(self, key: Key, function: str, seconds: float, stored: bool) -> None:
         if self._hub.wants(LoadFinished):

@@ -14,6 +14,8 @@ from .outcome import Outcome
 __all__ = [
     "CallAnswered",
     "CallRefused",
+    "CircuitClosed",
+    "CircuitOpened",
     "EntryEvicted",
     "EntryUnreadable",
     "Event",
@@ -68,6 +70,24 @@ class CallRefused(Event):
     key: str
     function: str
     error: Refused
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitOpened(Event):
+    """A circuit breaker lets no calls through for a while; ``reason`` tells why."""
+
+    key: str
+    function: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitClosed(Event):
+    """A circuit breaker lets all calls through again; ``reason`` tells why."""
+
+    key: str
+    function: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@
 ``<prefix>:o:``, ``:t:``         the generation of a function, of a tag
 ``<prefix>:n:``, ``:all``        the generation of a namespace, of everything
 ``<prefix>%{...}``               a lock; the same with a ``#`` behind, the number of its last holder
-``<prefix>+{...}``               what a guard counts; the same with a ``!`` behind, until when it refuses everything
+``<prefix>+{...}``               what a guard counts; the same with a ``!`` behind, more of it
 ==============================  =========================================================================
 
 An entry and its lease share a hash tag made of that key alone: scripts reach both, and the keys of one function spread over a

@@ -48,5 +48,7 @@ SWAP: Final = Script("swap")
 TAKE_LOCK: Final = Script("take_lock")
 USE: Final = Script("use")
 
-BY_NAME: Final = {name: Script(name) for name in ("bloom_add", "bloom_fill", "bloom_test", "bucket", "forget", "window")}
+BY_NAME: Final = {
+    name: Script(name) for name in ("bloom_add", "bloom_fill", "bloom_test", "bucket", "circuit", "forget", "slow", "window")
+}
 """The steps of tallies, by what guards call them; see `stillroom.guards.tally`."""

@@ -1,0 +1,271 @@
+"""When a function is much slower than it used to be: pure decisions over plain values.
+
+Durations go by *grades*, each a tenth longer than the one before, so counts of them are small and exact. A function is slow
+when the grade that most of its recent calls do not exceed (the *quantile*) is too far above the one that is *usual*.
+
+Recent calls are counted in two blocks, each half of the window long: the one that goes on, and the one before. A block that is
+over is added to the history, which consists of two spans in the same way, each half of the baseline long. The quantile of that
+history is what is usual, but it moves by one grade in an eighth of the baseline at most. So what is usual takes about a whole
+baseline to double, however slow the function has become, and yet a function that is slower for good is not refused for ever. At
+first, for an eighth of the baseline, it moves freely.
+
+While a function is slow, its calls are refused for some time. Then some are let through to *measure* it anew, and what they
+tell decides. As with circuits, each state has an epoch, and a call counts only for the state that has let it through.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+__all__ = ["Limits", "Mode", "State", "Ticket", "Turn", "admit", "apart", "grade", "length", "look", "report"]
+
+Mode: TypeAlias = Literal["normal", "refusing", "measuring"]
+
+STEP: Final = math.log(1.1)
+SHORTEST: Final = 1e-6
+HIGHEST: Final = 265
+"""The grade of a day, and of whatever takes longer."""
+EASE: Final = 8
+"""In an eighth of the baseline, what is usual moves by a grade at most."""
+
+
+class Limits(NamedTuple):
+    """The rules.
+
+    Attributes:
+        distance: how many grades above the usual one are still normal.
+        quantile: which fraction of the calls stays below the grade that counts.
+        window: for how many seconds a call is recent.
+        baseline: for how many seconds it is part of the history.
+        min_calls: how many recent calls there have to be before anything is made of them; and so many measure.
+        refuse_for: for how many seconds calls are refused.
+    """
+
+    distance: int
+    quantile: float
+    window: float
+    baseline: float
+    min_calls: int
+    refuse_for: float
+
+
+class Ticket(NamedTuple):
+    """What is known of a call that was let through.
+
+    Attributes:
+        epoch: that of the state that has let it through.
+        measures: it was let through to measure.
+        began: when it began.
+    """
+
+    epoch: int
+    measures: bool
+    began: float
+
+
+class Turn(NamedTuple):
+    """What came of a step, and how things stand now.
+
+    Attributes:
+        mode: the state.
+        calls: how many recent calls were counted, if it was asked for.
+        recent: the grade of recent calls, if it was asked for; or that for which calls are refused; ``None`` if there is none.
+        usual: the grade that is usual; ``None`` if that is not known yet.
+        retry_after: after how many seconds the next call may be let through; zero if one would be now.
+        epoch: the number of the state.
+        is_let_through: the call is.
+    """
+
+    mode: Mode
+    calls: int
+    recent: int | None
+    usual: int | None
+    retry_after: float
+    epoch: int
+    is_let_through: bool = False
+
+
+class State:
+    """What is known of a function.
+
+    Attributes:
+        mode: all is normal, or calls are refused, or some of them measure.
+        epoch: the number of this state; zero if calls were never refused.
+        until: when calls are no longer refused, or others may measure in place of those of which nobody has heard.
+        measuring: how many calls were let through to measure.
+        slow: the grade for which calls are refused.
+        block: the number of the block that goes on.
+        now, before: the grades of this block, and of the one before.
+        span: the number of the span that goes on.
+        lately, earlier: the grades of this span, and of the one before.
+        usual: the grade that is usual.
+        settles_at: until when that moves freely; ``None`` before the first call.
+        moves_at: when it may move next.
+        ends_at: when all this is of no more use.
+    """
+
+    def __init__(self) -> None:
+        self.mode: Mode = "normal"
+        self.epoch = 0
+        self.until = 0.0
+        self.measuring = 0
+        self.slow: int | None = None
+        self.block = 0
+        self.now: Counter[int] = Counter()
+        self.before: Counter[int] = Counter()
+        self.span = 0
+        self.lately: Counter[int] = Counter()
+        self.earlier: Counter[int] = Counter()
+        self.usual: int | None = None
+        self.settles_at: float | None = None
+        self.moves_at = 0.0
+        self.ends_at = 0.0
+
+
+def grade(seconds: float) -> int:
+    """Return the grade of a duration."""
+    return 0 if seconds <= SHORTEST else min(math.ceil(math.log(seconds / SHORTEST) / STEP), HIGHEST)
+
+
+def length(of: int) -> float:
+    """Return the longest duration of a grade, in seconds."""
+    return float(SHORTEST * 1.1**of)
+
+
+def apart(factor: float) -> int:
+    """Return how many grades a factor is."""
+    return int(math.log(factor) / STEP)
+
+
+def look(limits: Limits, state: State, now: float) -> Turn:
+    """Return how things stand, and change nothing."""
+    recent = _recent(limits, state, now)
+    found = _quantile(limits, recent) if state.mode == "normal" else state.slow
+    return _turn(limits, state, now)._replace(calls=recent.total(), recent=found)
+
+
+def _turn(limits: Limits, state: State, now: float) -> Turn:
+    mode, wait = state.mode, 0.0
+    if mode == "refusing":
+        wait = max(state.until - now, 0.0)
+        mode = "refusing" if wait > 0 else "measuring"
+    elif mode == "measuring" and state.measuring >= limits.min_calls:
+        wait = max(state.until - now, 0.0)
+    return Turn(mode, 0, state.slow, state.usual, wait, state.epoch)
+
+
+def admit(limits: Limits, state: State, now: float) -> Turn:
+    """Let a call through, unless the function is slow."""
+    turn = _turn(limits, state, now)
+    if turn.retry_after > 0:
+        return turn
+    if state.mode != "normal":
+        if state.mode == "refusing":
+            _enter(state, "measuring", now)
+        if now >= state.until:
+            state.measuring, state.until = state.now.total(), now + limits.refuse_for
+        state.measuring += 1
+        _keep(limits, state, now)
+    return Turn(state.mode, 0, state.slow, state.usual, 0.0, state.epoch, is_let_through=True)
+
+
+def report(limits: Limits, state: State, now: float, ticket: Ticket, took: int | None) -> Turn:
+    """Take note of the grade of a call that has ended; ``None`` if that says nothing, as when it was cancelled."""
+    if ticket.epoch == state.epoch and state.mode == "measuring":
+        _measure(limits, state, now, took)
+        _keep(limits, state, now)
+    elif ticket.epoch == state.epoch and took is not None:
+        _count(limits, state, now, took)
+        _keep(limits, state, now)
+    return _turn(limits, state, now)
+
+
+def _count(limits: Limits, state: State, now: float, took: int) -> None:
+    if state.settles_at is None:
+        state.settles_at = state.moves_at = now + limits.baseline / EASE
+        state.block = _number(now, limits.window)
+    _turn_over(limits, state, now)
+    state.now[took] += 1
+    if state.usual is not None and took - state.usual > limits.distance:  # no other call can be the one too many
+        _judge(limits, state, now, state.now + state.before)
+
+
+def _measure(limits: Limits, state: State, now: float, took: int | None) -> None:
+    if took is None:
+        state.measuring -= 1
+        return
+    state.now[took] += 1
+    if state.now.total() >= limits.min_calls and not _judge(limits, state, now, state.now):
+        measured = state.now
+        _enter(state, "normal", now)
+        state.block, state.now = _number(now, limits.window), measured
+
+
+def _judge(limits: Limits, state: State, now: float, recent: Counter[int]) -> bool:
+    """Have calls refused if recent ones are too slow; return whether they are."""
+    found = _quantile(limits, recent)
+    if recent.total() < limits.min_calls or state.usual is None or found is None or found - state.usual <= limits.distance:
+        return False
+    _learn(limits, state, now)
+    _enter(state, "refusing", now)
+    state.slow, state.until = found, now + limits.refuse_for
+    return True
+
+
+def _turn_over(limits: Limits, state: State, now: float) -> None:
+    block = _number(now, limits.window)
+    if block != state.block:
+        _learn(limits, state, now)
+        state.before = state.now if block == state.block + 1 else Counter()
+        state.now, state.block = Counter(), block
+
+
+def _learn(limits: Limits, state: State, now: float) -> None:
+    """Add the block that goes on to the history, and see what is usual."""
+    span = _number(now, limits.baseline)
+    if span != state.span:
+        state.earlier = state.lately if span == state.span + 1 else Counter()
+        state.lately, state.span = Counter(), span
+    state.lately = state.lately + state.now
+    history = state.lately + state.earlier
+    found = _quantile(limits, history)
+    if found is None or history.total() < limits.min_calls:
+        return
+    if state.usual is None or now < (state.settles_at or 0.0):
+        state.usual = found
+    elif now >= state.moves_at and found != state.usual:
+        state.usual += 1 if found > state.usual else -1
+        state.moves_at = now + limits.baseline / EASE
+
+
+def _enter(state: State, mode: Mode, now: float) -> None:
+    state.mode, state.epoch = mode, max(round(now * 1_000_000), state.epoch + 1)
+    state.slow = None if mode == "normal" else state.slow
+    state.now, state.before, state.measuring = Counter(), Counter(), 0
+
+
+def _recent(limits: Limits, state: State, now: float) -> Counter[int]:
+    """Return the grades that count now; while a function is measured none grows old."""
+    age = _number(now, limits.window) - state.block
+    if state.mode != "normal" or age <= 0:
+        return state.now + state.before
+    return state.now if age == 1 else Counter()
+
+
+def _quantile(limits: Limits, grades: Counter[int]) -> int | None:
+    wanted, seen = limits.quantile * grades.total(), 0
+    for one in sorted(grades):
+        seen += grades[one]
+        if seen >= wanted:
+            return one
+    return None
+
+
+def _keep(limits: Limits, state: State, now: float) -> None:
+    state.ends_at = (now if state.mode == "normal" else max(now, state.until)) + limits.baseline
+
+
+def _number(now: float, length: float) -> int:
+    return int(now // (length / 2))

@@ -1,0 +1,120 @@
+"""All processes judge together how slow a function is, and each does as it was told while the server is out of reach."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from tests.servers.server import Server
+from tests.servers.waiting import eventually
+
+from stillroom import Cache, TooSlow
+
+RULES: dict[str, Any] = {"factor": 5, "window": 2, "baseline": "1h", "min_calls": 6, "refuse_for": 60, "name": "watched"}
+CALLER = """
+import asyncio, sys, time
+from stillroom import Cache, TooSlow
+
+cache = Cache(sys.argv[1], timeout=5)
+rules = {rules}
+
+@cache.slow(**rules)
+def f():
+    time.sleep(0.2)
+
+@cache.slow(**rules)
+async def g():
+    time.sleep(0.2)
+
+async def call():
+    await g()
+    await cache.aclose()
+
+print("ready", flush=True)
+sys.stdin.readline()
+asyncio.run(call()) if sys.argv[2] == "async" else f()
+"""
+
+
+class Caller:
+    """A process that makes one slow call when it is told to."""
+
+    def __init__(self, server: Any, colour: str) -> None:
+        command = [sys.executable, "-W", "error", "-c", CALLER.format(rules=RULES), server.url, colour]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "ready\n"
+
+    def call(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+
+    def wait(self) -> int:
+        self._process.communicate(timeout=30)
+        return self._process.returncode
+
+
+@pytest.mark.parametrize("where", ["redis_server", "redis_cluster"])
+def test_what_some_processes_find_slow_is_refused_in_others(where: str, request: pytest.FixtureRequest) -> None:
+    server: Any = request.getfixturevalue(where)
+    cache = Cache(server.url, timeout=5)
+    f = cache.slow(**RULES)(lambda: None)
+    for _ in range(6):
+        f()
+    processes = [Caller(server, colour) for colour in ("sync", "async") * 3]
+    eventually(lambda: f.slowness.peek().calls == 0)
+    f()  # now it is known what is usual
+    for process in processes:
+        process.call()
+    assert [process.wait() for process in processes] == [0] * 6
+    pace = f.slowness.peek()
+    assert pace.state == "refusing"
+    assert (pace.recent or 0) >= 0.2
+    with pytest.raises(TooSlow):
+        f()
+    f.slowness.reset()
+    assert server_keys(server) == []
+    f()
+    cache.close()
+
+
+def server_keys(server: Any) -> list[bytes]:
+    nodes = getattr(server, "nodes", [server])
+    return [key for node in nodes for key in node.ask("KEYS", "stillroom+*")]
+
+
+@pytest.mark.parametrize(
+    ("on_error", "seen"), [("fallback", ["passed"] * 3), ("bypass", ["passed"] * 3), ("refuse", ["refused"] * 3)]
+)
+def test_while_the_server_hangs_it_does_as_it_was_told(redis_server: Server, on_error: Any, seen: list[str]) -> None:
+    cache = Cache(redis_server.url, timeout=0.2)
+    f = cache.slow(on_error=on_error)(lambda: "passed")
+    assert f() == "passed"
+    redis_server.pause()
+    found = []
+    try:
+        for _ in range(3):
+            try:
+                found.append(f())
+            except TooSlow:
+                found.append("refused")
+    finally:
+        redis_server.resume()
+        cache.close()
+    assert found == seen
+
+
+def test_a_call_takes_one_command_before_it_and_one_after_it_and_leaves_nothing_behind(redis_server: Server) -> None:
+    cache = Cache(redis_server.url, timeout=5)
+    f = cache.slow(window=0.2, baseline=0.4, min_calls=1, key="{a}", name="f")(lambda a: a)
+    f(0)  # connects, and has the script loaded
+    with redis_server.monitor() as seen:
+        f(1)
+    assert [command.words[0] for command in seen if command.client not in ("lua", "unix")] == [b"EVALSHA"] * 2
+    assert b"stillroom+{slow:main:f:1}" in redis_server.ask("KEYS", "*")
+    eventually(lambda: f(1) and b"stillroom+{slow:main:f:1}!" in redis_server.ask("KEYS", "*"))  # there is a history, too
+    eventually(lambda: redis_server.ask("KEYS", "stillroom+*") == [])
+    cache.close()
