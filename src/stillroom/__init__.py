@@ -9,6 +9,7 @@ def exchange_rate(base: str, quote: str) -> Decimal: ...
 from .cache import Cache, cache
 from .errors import (
     ConfigurationError,
+    LoadAborted,
     LockTimeout,
     RateLimited,
     Refused,
@@ -18,11 +19,14 @@ from .errors import (
     UncacheableValue,
 )
 from .keys import register_key_type
+from .load import Load, current_load
 from .serializers import register_type
 
 __all__ = [
     "Cache",
     "ConfigurationError",
+    "Load",
+    "LoadAborted",
     "LockTimeout",
     "RateLimited",
     "Refused",
@@ -31,6 +35,7 @@ __all__ = [
     "UncacheableArgument",
     "UncacheableValue",
     "cache",
+    "current_load",
     "register_key_type",
     "register_type",
 ]
@@ -38,6 +43,8 @@ __all__ = [
 for _public in (
     Cache,
     ConfigurationError,
+    Load,
+    LoadAborted,
     LockTimeout,
     RateLimited,
     Refused,
@@ -45,6 +52,7 @@ for _public in (
     StoreError,
     UncacheableArgument,
     UncacheableValue,
+    current_load,
     register_key_type,
     register_type,
 ):
