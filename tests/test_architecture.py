@@ -23,7 +23,7 @@ LAYERS = (
     {"__init__"},
     FACADE := {"cache", "function", "compile", "methods", "generators"},
     {"_engine", "stores", "guards", "observe", "serializers"},
-    {"_runtime", "policy", "keys", "kinds", "settings"},
+    {"_runtime", "policy", "keys", "kinds", "load", "settings"},
     {"entry", "errors", "durations", "protocols"},
 )
 PUBLIC_NAMES_ONLY = LAYERS[0]

@@ -10,6 +10,7 @@ from .cache import Cache, cache
 from .errors import (
     CircuitOpen,
     ConfigurationError,
+    LoadAborted,
     LockTimeout,
     RateLimited,
     Refused,
@@ -20,12 +21,15 @@ from .errors import (
     UncacheableValue,
 )
 from .keys import register_key_type
+from .load import Load, current_load
 from .serializers import register_type
 
 __all__ = [
     "Cache",
     "CircuitOpen",
     "ConfigurationError",
+    "Load",
+    "LoadAborted",
     "LockTimeout",
     "RateLimited",
     "Refused",
@@ -35,6 +39,7 @@ __all__ = [
     "UncacheableArgument",
     "UncacheableValue",
     "cache",
+    "current_load",
     "register_key_type",
     "register_type",
 ]
@@ -43,6 +48,8 @@ for _public in (
     Cache,
     CircuitOpen,
     ConfigurationError,
+    Load,
+    LoadAborted,
     LockTimeout,
     RateLimited,
     Refused,
@@ -51,6 +58,7 @@ for _public in (
     TooSlow,
     UncacheableArgument,
     UncacheableValue,
+    current_load,
     register_key_type,
     register_type,
 ):

@@ -11,7 +11,7 @@ import enum
 from dataclasses import dataclass
 from typing import Final, Generic, TypeAlias, TypeVar
 
-__all__ = ["MISSING", "Entry", "Generations", "Missing"]
+__all__ = ["MISSING", "Entry", "Generations", "Missing", "Tags"]
 
 V = TypeVar("V")
 
@@ -31,6 +31,9 @@ class Missing(enum.Enum):
 MISSING: Final = Missing.MISSING
 """Stands for "no value", so that ``None`` remains a value like any other."""
 
+Tags: TypeAlias = tuple[tuple[str, object], ...]
+"""Names of generations, each with its token as it was before the load began, or ``None`` if that is not known."""
+
 Generations: TypeAlias = tuple[object, ...]
 """Generation tokens, in the order of the names they were asked for. Only a store looks into them; others compare them."""
 
@@ -49,6 +52,7 @@ class Entry(Generic[V]):
         is_error: the value is an exception to raise, remembered by ``cache_errors``.
         retry_at: after a failed refresh, the time before which the origin is left alone.
         plain_until: until when a hit needs no decision, so that the plain hit path may answer it.
+        tags: generations that it carries besides those that its caller goes by, as far as `generations` has not got them.
     """
 
     value: V
@@ -60,3 +64,4 @@ class Entry(Generic[V]):
     is_error: bool = False
     retry_at: float = 0.0
     plain_until: float = 0.0
+    tags: Tags = ()

@@ -6,6 +6,7 @@
     ├── ConfigurationError (ValueError)    a setting, template or url that makes no sense
     ├── UncacheableArgument (TypeError)    an argument that cannot be part of a key
     ├── UncacheableValue (TypeError)       a value that would not come back from a shared store as it is
+    ├── LoadAborted                        a load said that it has failed
     ├── LockTimeout (TimeoutError)         a lock was not free within the time given
     ├── Refused                            a guard did not let a call through
     │   ├── CircuitOpen                    too many calls have failed of late
@@ -21,6 +22,7 @@ from __future__ import annotations
 __all__ = [
     "CircuitOpen",
     "ConfigurationError",
+    "LoadAborted",
     "LockTimeout",
     "RateLimited",
     "Refused",
@@ -80,6 +82,20 @@ class UncacheableValue(StillroomError, TypeError):
         super().__init__(message)
         self.type = type
         self.path = path
+
+
+class LoadAborted(StillroomError):
+    """A function called ``current_load().fail()``, and there was no stale value to serve instead.
+
+    Attributes:
+        reason: what it said.
+        key: what was to be loaded.
+    """
+
+    def __init__(self, reason: str, *, key: str) -> None:
+        super().__init__(f"the load of {key} has failed: {reason}" if key else reason)
+        self.reason = reason
+        self.key = key
 
 
 class LockTimeout(StillroomError, TimeoutError):

@@ -20,10 +20,12 @@ from .entry import MISSING
 from .errors import ConfigurationError, UncacheableArgument
 from .glances import Glances
 from .kinds import Kind
+from .load import Said, within
 from .observe.outcome import Outcome
 from .observe.stats import FunctionStats, Ledger, Stats
 from .policy import Policy
 from .protocols import Key, Lookup, TwoSided
+from .stepping import run_within
 
 if TYPE_CHECKING:
     from .compile import Bound, PlainPath
@@ -330,8 +332,9 @@ class Operations:
     async def _bypassed(self, bound: Bound) -> Answer:
         try:
             self._note_bypass()
-            value = self.kind.recorded(partial(self.function, *bound.args, **bound.kwargs))()
-            return Answer(await value if self.kind.is_async else value, None, Outcome.BYPASS, is_private=True)
+            with within(Said(lambda: self.key(*bound.args, **bound.kwargs))):
+                value = self.kind.recorded(partial(self.function, *bound.args, **bound.kwargs))()
+                return Answer(await value if self.kind.is_async else value, None, Outcome.BYPASS, is_private=True)
         except Exception as error:
             return Answer(None, error, Outcome.BYPASS)
 
@@ -363,7 +366,7 @@ class Operations:
     def past_the_cache(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the function and return what it returns."""
         self._note_bypass()
-        return self.function(*args, **kwargs)
+        return run_within(Said(lambda: self.key(*args, **kwargs)), self.kind, partial(self.function, *args, **kwargs))
 
     def _note_bypass(self) -> None:
         self.core.note_bypass(self.source.ledger, "", self.name)  # without a key: arguments that have none are fine here

@@ -8,11 +8,13 @@ else's loop to take its next item would be to wait for something that may never 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from ._runtime.runtime import drive
 from .kinds import Recording
+from .load import within
+from .stepping import Steps, StepsAsync
 
 if TYPE_CHECKING:
     from ._engine.call import Call
@@ -27,7 +29,7 @@ def play(operations: Operations, arguments: _Arguments) -> Generator[Any, Any, A
     """Return the iterator that a call of a cached generator function gives."""
     core = operations.core
     if not operations.is_on:
-        source: Generator[Any, Any, Any] = operations.past_the_cache(*arguments[1:])
+        source: Steps = operations.past_the_cache(*arguments[1:])
         return (yield from source)
     call = operations.call_of(*arguments)
     answer = drive(core.blocking.engine.recall(call))
@@ -44,7 +46,9 @@ def _replay(recording: Recording) -> Generator[Any, Any, Any]:
 
 def _record(operations: Operations, call: Call, arguments: _Arguments) -> Generator[Any, Any, Any]:
     take = drive(operations.core.blocking.engine.take(call))
-    tape = _Tape(operations.function(*arguments[1], **arguments[2]), operations.kept)
+    with within(take.said):
+        source = operations.function(*arguments[1], **arguments[2])
+    tape = _Tape(Steps(take.said, source), operations.kept)
     try:
         returned = yield from cast("Generator[Any, Any, Any]", tape)
     except Exception as error:
@@ -62,8 +66,8 @@ def _record(operations: Operations, call: Call, arguments: _Arguments) -> Genera
 class _Tape:
     """An iterator that keeps what passes through it; ``yield from`` talks to it as to the generator itself (PEP 380)."""
 
-    def __init__(self, source: Iterator[Any], kept: Callable[[Any], Any]) -> None:
-        self._source: Any = source
+    def __init__(self, source: Steps, kept: Callable[[Any], Any]) -> None:
+        self._source = source
         self._kept = kept
         self.items: list[Any] = []
         self.talked_to = False
@@ -91,7 +95,7 @@ class _Tape:
 def play_async(operations: Operations, arguments: _Arguments) -> AsyncGenerator[Any, Any]:
     """Return the iterator that a call of a cached asynchronous generator function gives."""
     if not operations.is_on:
-        source: AsyncGenerator[Any, Any] = operations.past_the_cache(*arguments[1:])
+        source: StepsAsync = operations.past_the_cache(*arguments[1:])
         return source
     return _play_async(operations, operations.call_of(*arguments), arguments)
 
@@ -104,7 +108,9 @@ async def _play_async(operations: Operations, call: Call, arguments: _Arguments)
             yield item
         return
     take = await engine.take(call)
-    tape = _AsyncTape(operations.function(*arguments[1], **arguments[2]), operations.kept)
+    with within(take.said):
+        source = operations.function(*arguments[1], **arguments[2])
+    tape = _AsyncTape(StepsAsync(take.said, source), operations.kept)
     try:
         while await tape.advance():
             try:
@@ -131,7 +137,7 @@ async def _play_async(operations: Operations, call: Call, arguments: _Arguments)
 class _AsyncTape:
     """What `_Tape` is, for asynchronous generators, which have no ``yield from``: the player says what its caller does."""
 
-    def __init__(self, source: Any, kept: Callable[[Any], Any]) -> None:
+    def __init__(self, source: StepsAsync, kept: Callable[[Any], Any]) -> None:
         self._source = source
         self._kept = kept
         self._step = source.__anext__()
@@ -160,6 +166,4 @@ class _AsyncTape:
 
     async def close(self) -> None:
         """Let the generator know that nobody takes its items any more."""
-        close = getattr(self._source, "aclose", None)  # an asynchronous iterator need not have one
-        if close is not None:
-            await close()
+        await self._source.aclose()

@@ -22,6 +22,7 @@ from .durations import Duration, seconds
 from .entry import MISSING, Entry, Missing
 from .errors import ConfigurationError
 from .keys import is_shortened, shorten
+from .load import Said, within
 from .observe.outcome import Outcome
 from .policy import Policy
 from .protocols import Key, Keyspace, Lookup
@@ -150,7 +151,8 @@ class Names:
     async def _bypass(self, key: Key, load: Callable[[], Any], runtime: Runtime) -> Answer:
         self._core.note_bypass(self._core.ledger, key.text, "get_or_load")
         try:
-            value = load() if runtime.blocking else await _awaiting(load)()
+            with within(Said(lambda: key.text)):
+                value = load() if runtime.blocking else await _awaiting(load)()
         except Exception as error:
             return Answer(None, error, Outcome.BYPASS)
         return Answer(value, None, Outcome.BYPASS)

@@ -175,7 +175,7 @@ class Store(Protocol):
         ...
 
     async def fill(self, key: Key, entry: Entry[Any], lease: Lease) -> bool:
-        """Store what was loaded under a lease, give the lease back, and tell whether it still stood.
+        """Store what was loaded under a lease, give that back, and tell whether it stood and `Entry.tags` were `untouched`.
 
         Raises:
             UncacheableValue: the value cannot be stored; the lease has been given back.
@@ -188,6 +188,10 @@ class Store(Protocol):
 
     async def stands(self, lease: Lease) -> bool:
         """Tell whether a lease still stands, so that it could be filled; if in doubt, that it does not."""
+        ...
+
+    async def untouched(self, lease: Lease, tags: Sequence[str]) -> bool:
+        """Vouch that none of these generations was invalidated since a lease was given; false if in doubt."""
         ...
 
     async def write(self, entries: Sequence[tuple[Lookup, Entry[Any]]]) -> list[bool]:

@@ -38,7 +38,7 @@ def leftovers(cache: Cache) -> dict[str, int]:
     return {
         "flights": len(core.flights),
         "leases": sum(len(partition.leases) for partition in partitions),
-        "names of generations": len(store._partitions._generations._names),
+        "names of generations": len(store._partitions.generations._names),
         "warm keys": len(warmer._timers) + len(warmer._read_at),
         "jobs": len(core.blocking.runtime._pool._jobs),  # type: ignore[attr-defined]
         "dropped": len(store._room.dropped),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from stillroom.stores import generations as module
 from stillroom.stores.generations import Generations, in_force
 
 
@@ -56,3 +57,28 @@ def test_names_that_nobody_goes_by_leave_nothing() -> None:
     for number in range(10_000):
         assert generations.of_name(f"tag:{number}").alive
     assert len(generations._names) <= 1
+
+
+def test_it_is_remembered_which_names_have_lasted_since_a_number() -> None:
+    generations = Generations()
+    generations.end({"users"}, (), everything=False)
+    since = generations.number
+    assert generations.lasted({"users", "teams"}, since)
+    generations.end({"teams"}, (), everything=False)
+    assert generations.lasted({"users"}, since)
+    assert not generations.lasted({"users", "teams"}, since)
+    assert generations.lasted({"users", "teams"}, generations.number)
+
+
+def test_what_has_been_forgotten_may_have_been_invalidated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rule 30: only so many names are remembered; whoever asks about a time before that is given no for an answer."""
+    monkeypatch.setattr(module, "REMEMBERED", 2)
+    generations = Generations()
+    numbers = [generations.number]
+    for name in ("a", "b", "a", "c"):
+        generations.end({name}, (), everything=False)
+        numbers.append(generations.number)
+    assert len(generations._ended) == 2
+    assert not generations.lasted({"quiet"}, numbers[1])
+    assert generations.lasted({"b", "quiet"}, numbers[2])
+    assert not generations.lasted({"a"}, numbers[2])

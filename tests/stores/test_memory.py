@@ -484,9 +484,9 @@ async def test_many_tags_leave_nothing_once_their_entries_are_gone() -> None:
     shop = Shop(max_entries=100)
     for number in range(10_000):
         await shop.load(number, "value", f"t:{number}")
-    assert len(shop.store._partitions._generations._names) <= 110
+    assert len(shop.store._partitions.generations._names) <= 110
     await shop.store.invalidate(everything=True)
-    assert len(shop.store._partitions._generations._names) == 1
+    assert len(shop.store._partitions.generations._names) == 1
     assert shop.partition.leases == {}
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from stillroom import Cache
+from stillroom import Cache, Load, current_load
 from stillroom.decorated import AsyncCachedFunction, AsyncCachedGenerator, CachedFunction, CachedGenerator, Decorator
 from stillroom.guards.circuit import Mode
 from stillroom.observe.stats import FunctionStats
@@ -51,6 +51,31 @@ def a_function() -> None:
     assert_type(rate.__doc__, str | None)
     rate.put(1.5, "usd")
     rate.invalidate_all()
+
+
+def a_function_that_asks_for_its_load() -> None:
+    @Cache()(ttl="10m", stale_if_error="1d")
+    def rate(base: str) -> float:
+        load = current_load()
+        assert_type(load, Load)
+        assert_type(load.key, str)
+        assert_type(load.has_stale, bool)
+        assert_type(load.ttl, float | None)
+        assert_type(list(load.tags), list[str])
+        load.ttl = "1h30m"
+        load.ttl = timedelta(minutes=1)
+        load.ttl = 60
+        load.ttl = None
+        load.tags.add("rates", base)
+        load.skip()
+        if load.has_stale:
+            stale: float = load.not_modified()
+            return stale
+        if base == "none":
+            load.fail("there is no such rate")
+        return len(base) / 2
+
+    assert_type(rate("usd"), float)
 
 
 async def a_coroutine_function() -> None:

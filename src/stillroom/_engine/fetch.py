@@ -185,9 +185,9 @@ class Engine:
             flight, leads = self.flights.solo(call.lookup.key, reading.generations), True
         if not leads and flight.has_begun and not await self._still_counts(flight):
             return None
+        joined, is_late = not leads, not leads and flight.has_begun
         if policy.soft_timeout is not None and rescues(reading.entry, policy, self.now()):
-            return await self._impatiently(flight, leads, call, look)
-        joined = not leads
+            return await self._impatiently(flight, leads, is_late, call, look)
         try:
             if leads or not flight.claimed:
                 leads = await self.runtime.lead(flight, self._loader.load(call, flight, look))
@@ -196,7 +196,20 @@ class Engine:
         finally:
             if joined or flight.result is None:  # of a flight that nobody joined, and that has ended, nothing is left to leave
                 await self._leave(flight)
-        return _brought(flight, leads)
+        return _brought(flight, leads) if not is_late or await self._is_untouched(flight) else None
+
+    async def _is_untouched(self, flight: Flight) -> bool:
+        """Tell whether what a flight brought may be served to somebody who has boarded it while its load was running.
+
+        Nobody knew then of the tags that the load has added. That call may have begun after an invalidation of one of them.
+        """
+        if not flight.tags:
+            return True
+        try:
+            return flight.lease is not None and await self.store.untouched(flight.lease, flight.tags)
+        except Exception as error:
+            self._contain("read", error)
+            return False
 
     async def _still_counts(self, flight: Flight) -> bool:
         """Tell whether what a flight brings may be served to somebody who has boarded it while its load was running.
@@ -219,7 +232,7 @@ class Engine:
         if self.flights.leave(flight):
             await self.runtime.called_off(flight)
 
-    async def _impatiently(self, flight: Flight, leads: bool, call: Call, look: Look) -> Answer | None:
+    async def _impatiently(self, flight: Flight, leads: bool, is_late: bool, call: Call, look: Look) -> Answer | None:
         """Wait for a flight no longer than ``soft_timeout``; then serve the stale value, while the load goes on behind."""
         entry, patience = look[0].entry, call.source.policy.soft_timeout
         assert entry is not MISSING
@@ -231,7 +244,9 @@ class Engine:
             await self.runtime.wait(flight, self.now() + patience)
         finally:
             self.flights.leave(flight)
-        return served(entry, Outcome.STALE) if flight.result is None else _brought(flight, leads)
+        if flight.result is None:
+            return served(entry, Outcome.STALE)
+        return _brought(flight, leads) if not is_late or await self._is_untouched(flight) else None
 
     def _spawn(self, flight: Flight, call: Call, look: Look, purpose: Purpose) -> bool:
         flight.stays = True

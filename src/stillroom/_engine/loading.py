@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from .._runtime.flights import LOADING, Flight, Flights
 from ..durations import seconds
-from ..entry import MISSING, Entry, Generations
+from ..entry import MISSING, Entry
 from ..errors import UncacheableValue
+from ..load import within
 from ..observe.outcome import Outcome
 from ..protocols import Reading
 from .call import Answer, Call, Purpose, served
+from .run import Run
 from .take import Take
 from .verdict import Verdict, judge, made, put_off, remembered_for, rescues
 from .warm import Warmer
@@ -96,7 +98,7 @@ class Loader:
     async def take(self, call: Call) -> Take:
         """Begin a load whose value comes in pieces."""
         lease, _ = await self._lease(call, None)
-        return Take(self, call, lease)
+        return Take(self, Run(call, lease, self.now()))
 
     async def _under_lease(self, call: Call, flight: Flight, look: Look | None, purpose: Purpose) -> Answer:
         alone = call.source.policy.waits_its_turn and purpose is not Purpose.RENEW and not flight.is_lone
@@ -107,16 +109,19 @@ class Loader:
                 flight.is_lone = True  # others may have boarded after something that this entry has not seen
                 return faster
             flight.begin((object(),) if lease is None else lease.reading.generations, lease)
-            call.source.ledger.loads += 1
-            began = self.now()
+            run = Run(call, lease, self.now())
             try:
-                value = call.load()
-                if call.source.awaits:
-                    value = await value
-                entry, answer = self.loaded(call, value, began, lease)
+                with within(run):
+                    value = call.load()
+                    if call.source.awaits:
+                        value = await value
+                entry, answer = self.loaded(run, value)
             except Exception as error:
-                entry, answer = self.failed(call, error, began, lease, behind=purpose is Purpose.REFRESH_BEHIND)
-                flight.is_lone |= answer.error is None  # rescued by the same entry, of which the same holds
+                entry, answer = self.failed(run, error, behind=purpose is Purpose.REFRESH_BEHIND)
+            if run.tags:
+                flight.tags = run.tags
+            if run.uses_former and answer.error is None:
+                flight.is_lone = True  # others may have boarded after that was over
             return answer
         finally:
             if lease is not None:
@@ -132,49 +137,52 @@ class Loader:
         is_fresh = judge(entry, call.source.policy, self.now(), known.uses, 1.0) is Verdict.FRESH
         return served(entry, Outcome.HIT) if is_fresh else None
 
-    def loaded(self, call: Call, value: Any, began: float, lease: Lease | None) -> tuple[Entry[Any] | None, Answer]:
+    def loaded(self, run: Run, value: Any) -> tuple[Entry[Any] | None, Answer]:
         """Return the entry to store for a value that has been loaded, if any, and the answer."""
-        policy, now = call.source.policy, self.now()
+        call, policy, now = run.call, run.call.source.policy, self.now()
+        run.end(value)
         entry = None
         reason = None if type(value) in _LASTING else _one_shot(value)
         if reason is not None:
             self.reporter.result_refused(call, reason)
-        elif policy.store_if is None or policy.store_if(call.source.shown(value)):
-            ttl = policy.ttl if isinstance(policy.ttl, float) else ttl_of(policy, call.arguments, call.source.shown(value))
+        elif not run.is_skipped and (policy.store_if is None or policy.store_if(call.source.shown(value))):
+            ttl = policy.ttl if run.ttl is None else run.ttl
+            if not isinstance(ttl, float):
+                ttl = ttl_of(policy, call.arguments, call.source.shown(value))
             if ttl > 0:
                 kept = deepcopy(value) if policy.copy else value
                 draw = self._draw() if policy.jitter else 1.0
-                entry = made(kept, policy, ttl, now, now - began, _generations(lease), draw)
-        call.source.ledger.load_seconds += now - began
-        self.reporter.load_finished(call, now - began, entry is not None)
+                entry = run.tagged(made(kept, policy, ttl, now, now - run.began, run.generations, draw))
+        call.source.ledger.load_seconds += now - run.began
+        self.reporter.load_finished(call, now - run.began, entry is not None)
         return entry, Answer(value, None, Outcome.MISS, None if entry is None else entry.fresh_until, reason is not None)
 
-    def failed(
-        self, call: Call, error: Exception, began: float, lease: Lease | None, *, behind: bool, at_once: bool = True
-    ) -> tuple[Entry[Any] | None, Answer]:
+    def failed(self, run: Run, error: Exception, *, behind: bool, at_once: bool = True) -> tuple[Entry[Any] | None, Answer]:
         """Return the entry to store after a load that raised, if any, and the answer.
 
         Args:
-            call: what was loaded.
+            run: what was loaded.
             error: what it raised.
-            began: when it began.
-            lease: what it ran under.
             behind: nobody waited for it in particular.
             at_once: it raised before anything of its value had reached a caller.
         """
-        policy, now = call.source.policy, self.now()
-        call.source.ledger.load_seconds += now - began
-        known = lease.reading.entry if lease is not None else MISSING
-        rescued = at_once and isinstance(error, policy.errors) and rescues(known, policy, now)
+        call, policy, now = run.call, run.call.source.policy, self.now()
+        run.end()
+        known = run.entry
+        call.source.ledger.load_seconds += now - run.began
+        is_covered = isinstance(error, policy.errors) or error is run.aborted
+        rescued = at_once and is_covered and rescues(known, policy, now)
         self.reporter.load_failed(call, error, rescued=rescued, behind=behind)
         if known is not MISSING and (rescued or behind):
+            run.uses_former = True
             spared = put_off(known, policy, now, rescued and not behind)
             return spared, served(known, Outcome.STALE) if rescued else _raised(error)
-        length = remembered_for(error, policy) if at_once else None
+        length = remembered_for(error, policy) if at_once and not run.is_skipped else None
         if length is None:
             return None, _raised(error)
-        entry = Entry[Any](_kept(error), now, now + length, now + length, now - began, _generations(lease), is_error=True)
-        return entry, _raised(error)
+        cost = now - run.began
+        entry = Entry[Any](_kept(error), now, now + length, now + length, cost, run.generations, is_error=True)
+        return run.tagged(entry), _raised(error)
 
     async def settle(self, call: Call, lease: Lease, entry: Entry[Any] | None) -> None:
         """Give a lease back, with an entry or without one; a store that fails is reported, and costs nobody the answer."""
@@ -224,10 +232,6 @@ def ttl_of(policy: Policy, arguments: Callable[[], Mapping[str, object]], value:
 
     length = ttl.total_seconds() if isinstance(ttl, timedelta) else ttl
     return 0.0 if isinstance(length, (int, float)) and length <= 0 else seconds(length, "ttl")
-
-
-def _generations(lease: Lease | None) -> Generations:
-    return lease.reading.generations if lease is not None else ()
 
 
 def _kept(error: Exception) -> Exception:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..observe.outcome import Outcome
-from .call import Answer, Call
+from .call import Answer
 
 if TYPE_CHECKING:
     from ..entry import Entry
-    from ..protocols import Lease
+    from ..load import Said
     from .loading import Loader
+    from .run import Run
 
 __all__ = ["Take"]
 
@@ -22,34 +23,37 @@ __all__ = ["Take"]
 class Take:
     """One iteration that is being recorded."""
 
-    def __init__(self, loader: Loader, call: Call, lease: Lease | None) -> None:
+    def __init__(self, loader: Loader, run: Run) -> None:
         self._loader = loader
-        self._call = call
-        self._lease = lease
-        self._began = loader.now()
-        call.source.ledger.loads += 1
+        self._run = run
+
+    @property
+    def said(self) -> Said:
+        """What the generator says of it."""
+        return self._run
 
     async def complete(self, recording: Any) -> None:
         """Store what was recorded, from the first item to the last."""
-        entry, answer = self._loader.loaded(self._call, recording, self._began, self._lease)
+        entry, answer = self._loader.loaded(self._run, recording)
         await self._settle(entry)
         self._report(answer)
 
     async def fail(self, error: Exception, *, at_once: bool) -> Answer:
         """Say that the generator raised; what it raised before its first item may be rescued or remembered."""
-        entry, answer = self._loader.failed(self._call, error, self._began, self._lease, behind=False, at_once=at_once)
+        entry, answer = self._loader.failed(self._run, error, behind=False, at_once=at_once)
         await self._settle(entry)
         self._report(answer)
         return answer
 
     async def drop(self) -> None:
         """Say that the iteration ended early: nothing is stored."""
+        self._run.end()
         await self._settle(None)
         self._report(Answer(None, None, Outcome.MISS))
 
     async def _settle(self, entry: Entry[Any] | None) -> None:
-        if self._lease is not None:
-            await self._loader.settle(self._call, self._lease, entry)
+        if self._run.lease is not None:
+            await self._loader.settle(self._run.call, self._run.lease, entry)
 
     def _report(self, answer: Answer) -> None:
-        self._loader.reporter.answered(self._call, answer)
+        self._loader.reporter.answered(self._run.call, answer)

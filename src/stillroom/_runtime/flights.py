@@ -46,6 +46,7 @@ class Flight:
         lease: what its load runs under, once it has begun; ``None`` if the store gave none.
         has_begun: whether the load has, so that what is invalidated from now on may be in it.
         is_lone: what it brought is for its leader only.
+        tags: generations that its load has added to those that it began under.
         result: how the flight ended; ``None`` while it is in the air.
         answer: what it brought; ``None`` until it has landed.
         thread: the thread that the load runs on, once it runs.
@@ -66,6 +67,7 @@ class Flight:
     has_begun = False
     lease: Lease | None = None
     is_lone = False
+    tags: tuple[str, ...] = ()
     stays = False
     call_off: Callable[[], None] | None = None
     is_lost: Callable[[], bool] | None = None

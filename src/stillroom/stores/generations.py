@@ -3,15 +3,23 @@
 A token is an object that is alive until its name is invalidated. Entries, leases and partitions hold the tokens they go by;
 the registry holds them only weakly, so a name that nobody goes by any more leaves nothing behind. Nothing in here takes a
 lock: the store does.
+
+A load may add tags to its value whose tokens nobody has held since before it began. So invalidations are numbered, and the last
+ones are remembered by name: those of a name that is not among them were not after a number, unless that is so old that it has
+been forgotten what came after it; then the answer is that they may have been.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Any
+from typing import Any, Final
 from weakref import WeakValueDictionary
 
 __all__ = ["Generation", "Generations", "in_force"]
+
+
+REMEMBERED: Final = 4096
+"""How many invalidated names are remembered."""
 
 
 class Generation:
@@ -34,9 +42,13 @@ class Generations:
 
     Attributes:
         everything: the token that every entry carries.
+        number: that of the last invalidation of a name.
     """
 
     def __init__(self) -> None:
+        self.number = 0
+        self._ended: dict[str, int] = {}  # the number of each name's last invalidation, the latest ones last
+        self._forgotten = 0
         self.everything = Generation()
         self._namespaces: WeakValueDictionary[str, Generation] = WeakValueDictionary()
         self._names: WeakValueDictionary[str, Generation] = WeakValueDictionary()
@@ -49,6 +61,10 @@ class Generations:
         """Return the token of a namespace; it is made when first asked for."""
         return _current(self._namespaces, namespace)
 
+    def lasted(self, names: Iterable[str], since: int) -> bool:
+        """Tell whether none of these names has been invalidated after a number; false if that is not known any more."""
+        return self._forgotten <= since and all(self._ended.get(name, 0) <= since for name in names)
+
     def doom(self, names: Iterable[str], namespaces: Iterable[str], everything: bool) -> None:
         """Let tokens die where they are, by single assignments; `end` must follow."""
         tokens = [self._names.get(name) for name in names] + [self._namespaces.get(name) for name in namespaces]
@@ -59,12 +75,20 @@ class Generations:
     def end(self, names: Collection[str], namespaces: Collection[str], everything: bool) -> None:
         """End tokens, so that new ones are made when they are next asked for."""
         for name in names:
+            self._note(name)
             _end(self._names, name)
         for namespace in namespaces:
             _end(self._namespaces, namespace)
         if everything:
             self.everything.alive = False
             self.everything = Generation()
+
+    def _note(self, name: str) -> None:
+        self.number += 1
+        self._ended.pop(name, None)
+        self._ended[name] = self.number
+        if len(self._ended) > REMEMBERED:
+            self._forgotten = self._ended.pop(next(iter(self._ended)))
 
 
 def in_force(generations: tuple[Any, ...]) -> bool:

@@ -9,7 +9,7 @@ store's lock, where freeing a part of a key might run code of the user.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..entry import MISSING, Entry, Generations
@@ -17,6 +17,8 @@ from ..protocols import Reading
 from .generations import in_force
 
 if TYPE_CHECKING:
+    from .generations import Generations as Registry
+    from .node import Node
     from .partition import Partition
 
 __all__ = ["MemoryLease", "Standing"]
@@ -48,10 +50,14 @@ class MemoryLease:
         is_held: whether it has not been given back yet.
     """
 
-    __slots__ = ("home", "is_held", "owner", "reading", "standing")
+    __slots__ = ("_generations", "_since", "home", "is_held", "owner", "reading", "standing")
     is_granted = True  # nobody but this process fills the store
 
-    def __init__(self, home: Partition, reading: Reading, standing: Standing | None, owner: str | None = None) -> None:
+    def __init__(
+        self, home: Partition, reading: Reading, standing: Standing | None, owner: str | None, generations: Registry
+    ) -> None:
+        self._generations = generations
+        self._since = generations.number
         self.owner = owner
         self.home = home
         self.reading = reading
@@ -77,7 +83,18 @@ class MemoryLease:
 
     def admits(self, entry: Entry[Any]) -> bool:
         """Tell whether an entry may be stored under it."""
-        return self.covers(entry.generations) and not self.is_overtaken(entry)
+        tags_last = not entry.tags or self.is_untouched([name for name, _ in entry.tags])
+        return tags_last and self.covers(entry.generations) and not self.is_overtaken(entry)
+
+    def is_untouched(self, tags: Iterable[str]) -> bool:
+        """Tell whether none of these generations was invalidated since it was given; false if that is not known any more."""
+        return self.standing is not None and self._generations.lasted(tags, self._since)
+
+    def tagged(self, node: Node, entry: Entry[Any]) -> Node:
+        """Let the node of an entry carry the tags that its load has added, and return it."""
+        if entry.tags:
+            node.generations += tuple([self._generations.of_name(name) for name, _ in entry.tags])
+        return node
 
     def is_overtaken(self, entry: Entry[Any]) -> bool:
         """Tell whether an entry is the one that was known, put off since a refresh has failed, while another took its place."""

@@ -27,7 +27,7 @@ from ..protocols import Clock, Key, Keyspace, Lease, Lookup, Reading
 from .interruption import Interruptions, nothing_known
 from .leases import MemoryLease, Standing
 from .node import Node
-from .partition import NEVER, Gate, Nowhere, Partition
+from .partition import NEVER, Gate, Partition
 from .partitions import Partitions
 from .room import Room, check_bound
 from .weigher import Weigher, chosen
@@ -98,11 +98,10 @@ class MemoryStore:
 
     def partition(self, space: Keyspace) -> Partition:
         """Return the entries of a keyspace."""
-        partition = self._partitions.get(space)
-        if partition is None:
-            with self._lock:
-                partition = self._partitions.make(space)
-        return partition
+        if (partition := self._partitions.get(space)) is not None:
+            return partition
+        with self._lock:
+            return self._partitions.make(space)
 
     def attach(self, gate: Gate, space: Keyspace, *, checked: bool = False) -> None:
         """Let a gate lead to the entries of a keyspace, for as long as the gate lives.
@@ -120,17 +119,13 @@ class MemoryStore:
     def detach(self, gate: Gate) -> None:
         """Let a gate lead nowhere."""
         with self._lock:
-            gate.store = Nowhere
-            if gate.home is not None:
-                gate.home.dismiss(gate)
+            gate.leave()
 
     def plain(self, is_open: bool, gates: Iterable[Gate]) -> None:
         """Open or close gates; behind a closed one there are no entries."""
         with self._lock:
             for gate in gates:
-                gate.is_open = is_open
-                if gate.home is not None:
-                    gate.home.show()
+                gate.open(is_open)
 
     # The store protocol
 
@@ -151,13 +146,14 @@ class MemoryStore:
         """Take a lease and look once more; see `Store.lease`."""
         home = self.partition(lookup.key.space)
         if self._interrupts():
-            return MemoryLease(home, nothing_known(), None)
+            return MemoryLease(home, nothing_known(), None, None, self._partitions.generations)
         now = self._now()
         with self._lock:
             if renew:
                 home.leases.pop(lookup.key.local, None)
             reading = known or self._look(home, lookup, now, False)
-            lease = MemoryLease(home, reading, None if self._is_closed else self._standing(home, lookup.key), lookup.owner)
+            standing = None if self._is_closed else self._standing(home, lookup.key)
+            lease = MemoryLease(home, reading, standing, lookup.owner, self._partitions.generations)
         self._let_go()
         return lease
 
@@ -174,7 +170,7 @@ class MemoryStore:
             raise
         now = self._now()
         with self._lock:
-            stored = lease.give_back() and lease.admits(entry) and self._put(node, now)
+            stored = lease.give_back() and lease.admits(entry) and self._put(lease.tagged(node, entry), now)
         self._let_go()
         return stored
 
@@ -187,6 +183,11 @@ class MemoryStore:
 
     async def stands(self, lease: Lease) -> bool:
         return cast(MemoryLease, lease).stands
+
+    async def untouched(self, lease: Lease, tags: Sequence[str]) -> bool:
+        """Vouch that tags were not invalidated since a lease was given; see `Store.untouched`."""
+        with self._lock:
+            return not self._interruptions.pending and cast(MemoryLease, lease).is_untouched(tags)
 
     async def write(self, entries: Sequence[tuple[Lookup, Entry[Any]]], *, if_absent: bool = False) -> list[bool]:
         """Store values given by a user; see `Store.write`."""
@@ -347,12 +348,11 @@ class MemoryStore:
     def _known(self, home: Partition, local: object, now: float) -> Node | None:
         """Return the node that counts for a key; one that no longer does is removed."""
         node = home.entries.get(local)
-        if node is None:
-            return None
-        if node.counts(now):
+        if node is not None and node.counts(now):
             node.epoch = self.epoch
             return node
-        self._room.remove(node)
+        if node is not None:
+            self._room.remove(node)
         return None
 
     def _fresh(self, home: Partition, key: Key, now: float) -> Node | None:

@@ -51,6 +51,18 @@ class Gate:
         self.home: Partition | None = None
         self.is_open = True
 
+    def open(self, is_open: bool) -> None:
+        """Let the plain hit path be taken, or not."""
+        self.is_open = is_open
+        if self.home is not None:
+            self.home.show()
+
+    def leave(self) -> None:
+        """Lead nowhere."""
+        self.store = Nowhere
+        if self.home is not None:
+            self.home.dismiss(self)
+
 
 class Partition:
     """The entries of one keyspace.

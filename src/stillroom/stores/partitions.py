@@ -30,11 +30,12 @@ class Partitions:
     """The partitions by keyspace, under the generations now in force.
 
     Attributes:
+        generations: the tokens.
         lost: keyspaces that are gone, whose partitions are to be taken out.
     """
 
     def __init__(self) -> None:
-        self._generations = Generations()
+        self.generations = Generations()
         self._partitions: dict[ref[Keyspace], Partition] = {}
         self._of_function: dict[str, list[Partition]] = {}
         self.lost: deque[ref[Keyspace]] = deque()
@@ -62,15 +63,15 @@ class Partitions:
         """Return the tokens now in force: of everything, of the namespace, then of these names."""
         if names == partition.names:
             return partition.usual
-        return partition.usual[:2] + tuple([self._generations.of_name(name) for name in names])
+        return partition.usual[:2] + tuple([self.generations.of_name(name) for name in names])
 
     def doom(self, names: Iterable[str], namespaces: Iterable[str], everything: bool) -> None:
         """Let what was loaded under these generations count no more; `end` must follow."""
-        self._generations.doom(names, namespaces, everything)
+        self.generations.doom(names, namespaces, everything)
 
     def end(self, names: Collection[str], namespaces: Collection[str], everything: bool) -> Over:
         """End generations, and let the partitions that this ends as a whole start anew."""
-        self._generations.end(names, namespaces, everything)
+        self.generations.end(names, namespaces, everything)
         over: Over = []
         for partition in self._under(names, namespaces, everything):
             partition.usual = self._usual(partition.namespace, partition.function)
@@ -91,8 +92,8 @@ class Partitions:
         return gone
 
     def _usual(self, namespace: str, function: str | None) -> Tokens:
-        usual = (self._generations.everything, self._generations.of_namespace(namespace))
-        return usual if function is None else (*usual, self._generations.of_name(function))
+        usual = (self.generations.everything, self.generations.of_namespace(namespace))
+        return usual if function is None else (*usual, self.generations.of_name(function))
 
     def _under(self, names: Collection[str], namespaces: Collection[str], everything: bool) -> list[Partition]:
         if everything:

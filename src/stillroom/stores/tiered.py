@@ -207,6 +207,10 @@ class Tiered:
         """Tell whether a lease still stands; see `Store.stands`."""
         return await self.far.stands(lease)
 
+    async def untouched(self, lease: Lease, tags: Sequence[str]) -> bool:
+        """Vouch that tags were not invalidated since a lease was given; see `Store.untouched`."""
+        return await self.far.untouched(lease, tags)
+
     async def write(self, entries: Sequence[tuple[Lookup, Entry[Any]]]) -> list[bool]:
         """Store values given by a user; see `Store.write`."""
         try:

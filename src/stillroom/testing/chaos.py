@@ -136,6 +136,9 @@ class ChaosStore:
     async def stands(self, lease: Lease) -> bool:
         return await self.inner.stands(lease)
 
+    async def untouched(self, lease: Lease, tags: Sequence[str]) -> bool:
+        return await self.inner.untouched(lease, tags)
+
     async def write(self, entries: Sequence[tuple[Lookup, Entry[Any]]]) -> list[bool]:
         stored: list[bool] = await self._around("write", lambda: self.inner.write(entries))
         return stored

@@ -48,10 +48,12 @@ class StoreContract:
         (reading,) = await self.store.read((lookup or self.lookup,))
         return reading.entry if reading.entry is MISSING else reading.entry.value
 
-    async def load(self, value: object, lookup: Lookup | None = None, **times: float) -> bool:
+    async def load(self, value: object, lookup: Lookup | None = None, *, tags: tuple[str, ...] = (), **times: float) -> bool:
         lookup = lookup or self.lookup
         lease = await self.store.lease(lookup)
-        return await self.store.fill(lookup.key, self.entry(value, generations=lease.reading.generations, **times), lease)
+        entry = self.entry(value, generations=lease.reading.generations, **times)
+        entry.tags = tuple([(tag, None) for tag in tags])
+        return await self.store.fill(lookup.key, entry, lease)
 
     async def test_what_is_not_there_is_missing(self) -> None:
         assert await self.value() is MISSING
@@ -153,6 +155,40 @@ class StoreContract:
         lease = await self.store.lease(self.lookup)
         assert lease.reading.entry is not MISSING
         assert lease.reading.entry.value == "Ada"
+        await self.store.release(self.key, lease)
+
+    async def test_tags_that_a_load_has_added_end_its_entry(self) -> None:
+        """Rule 1. A store may have to meet a tag before it can vouch for it."""
+        names = (tag_generation("late"), tag_generation("later"))
+        await self.load("Ada", tags=names)
+        assert await self.load("Ada", tags=names)
+        assert await self.value() == "Ada"
+        await self.store.invalidate(names=(tag_generation("other"),))
+        assert await self.value() == "Ada"
+        await self.store.invalidate(names=names[1:])
+        assert await self.value() is MISSING
+
+    async def test_a_tag_that_was_invalidated_during_the_load_keeps_its_entry_out(self) -> None:
+        """Rule 1. By the time the tag is added, its token may be a new one that says nothing of the value."""
+        name = tag_generation("late")
+        for _ in range(2):
+            lease = await self.store.lease(self.lookup)
+            await self.store.invalidate(names=(name,))
+            assert not await self.store.untouched(lease, (name,))
+            entry = self.entry("old", generations=lease.reading.generations)
+            entry.tags = ((name, None),)
+            await self.store.fill(self.key, entry, lease)
+            assert await self.value() is MISSING
+            assert await self.load("new")
+            assert await self.value() == "new"
+            await self.store.delete((self.key,))
+
+    async def test_tags_that_were_not_invalidated_are_vouched_for_once_they_are_known(self) -> None:
+        name = tag_generation("late")
+        await self.load("Ada", tags=(name,))
+        lease = await self.store.lease(self.lookup)
+        await self.store.invalidate(names=(tag_generation("other"),))
+        assert await self.store.untouched(lease, (name,))
         await self.store.release(self.key, lease)
 
     async def test_an_expired_entry_is_absent_for_every_operation(self) -> None:

@@ -135,14 +135,22 @@ class Guarded:
 
     async def stands(self, lease: Lease) -> bool:
         """Tell whether a lease still stands; one of a store that is not asked at the moment does not count."""
+        return await self._of(lease, lambda store, given: store.stands(given))
+
+    async def untouched(self, lease: Lease, tags: Sequence[str]) -> bool:
+        """Vouch that tags were not invalidated since a lease was given; a store that is not asked at the moment cannot."""
+        return await self._of(lease, lambda store, given: store.untouched(given, tags))
+
+    async def _of(self, lease: Lease, ask: Callable[[Store, Lease], Coroutine[Any, Any, bool]]) -> bool:
+        """Ask whoever gave a lease about it; no is the answer of one that is not asked at the moment, or fails."""
         assert isinstance(lease, _GivenLease)
         spell = self._situation.spell
         if spell.stand_in is not lease.giver:
             return False
         if lease.giver is not None:
-            return await lease.giver.stands(lease.lease)
+            return await ask(lease.giver, lease.lease)
         try:
-            return await self._far.stands(lease.lease)
+            return await ask(self._far, lease.lease)
         except StoreError as error:
             self._failed(spell, error)
             return False

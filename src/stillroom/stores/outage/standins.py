@@ -46,6 +46,9 @@ class Bypass:
     async def stands(self, lease: Lease) -> bool:
         return False
 
+    async def untouched(self, lease: Lease, tags: Sequence[str]) -> bool:
+        return False
+
     async def release(self, key: Key, lease: Lease) -> None:
         pass
 
@@ -96,6 +99,9 @@ class Refusal:
         raise self._refused("fill") from self._error
 
     async def stands(self, lease: Lease) -> bool:
+        return False
+
+    async def untouched(self, lease: Lease, tags: Sequence[str]) -> bool:
         return False
 
     async def release(self, key: Key, lease: Lease) -> None:

@@ -83,6 +83,15 @@ class Finder:
             known = self._remember(space, lookup.generations)
         return Asked(self._shared.layout.entry(lookup.key), *known)
 
+    def asked_with(self, lookup: Lookup, asked: Asked, tags: tuple[str, ...]) -> Asked:
+        """Return what is to be read to find an entry that carries further tags.
+
+        Raises:
+            ValueError: there are more than an entry can keep.
+        """
+        space, names = lookup.key.space, lookup.generations + tags
+        return Asked(asked.entry, self.keys(space, names), packed_names(space, names))
+
     def keys(self, space: Keyspace, names: tuple[str, ...]) -> tuple[RedisKey, ...]:
         """Return the keys of the generations that an entry with these names carries."""
         layout = self._shared.layout
@@ -202,6 +211,9 @@ class Finder:
         if reading.entry is MISSING:
             return reading
         reading.entry.plain_until = -math.inf  # whoever keeps it nearby would not know when it is over
+        goes_by = set(map(shared_name, lookup.generations))
+        further = zip(found.generations, own[2:], strict=True)
+        reading.entry.tags = tuple([(name, token) for name, token in further if name not in goes_by])
         return reading._replace(carries=found.generations)
 
     def as_made(self, lookup: Lookup, found: Found) -> Lookup:

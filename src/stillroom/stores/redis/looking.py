@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ...entry import MISSING
+from ..._engine.generations import is_owner
+from ...entry import MISSING, Generations, Tags
 from ...errors import StoreError
 from ...protocols import Lookup, Reading
 from .commands import command
@@ -34,6 +35,8 @@ class Looker:
     def __init__(self, wire: Wire, shared: Shared) -> None:
         self._wire = wire
         self._times = shared.times
+        self._layout = shared.layout
+        self._sightings = shared.sightings
         self.finder = Finder(shared, self._distrust)
 
     def ahead(self, key: RedisKey) -> float:
@@ -58,8 +61,22 @@ class Looker:
         found = self.finder.found(lookup, data)
         if found is None:
             return Reading(MISSING, tuple(tokens))
-        own = await self._wire.values(self.finder.keys(lookup.key.space, found.generations))
+        keys = self.finder.keys(lookup.key.space, found.generations)
+        own = await self._wire.values(keys)
+        await self._meet_tags(keys[2:], own[2:])
         return self.finder.elsewhere(lookup, asked, found, tokens, own, self.ahead(asked.entry))
+
+    async def _meet_tags(self, keys: Sequence[RedisKey], tokens: Sequence[bytes | None]) -> None:
+        """Take note of the tokens of tags; those that are missing are made.
+
+        A load that follows is likely to add the same tags, and can be vouched for if its process has seen their tokens before.
+        """
+        if None in tokens:
+            try:
+                tokens = await self.made(keys, tokens)
+            except StoreError:  # what has been read holds all the same
+                return
+        self._sightings.note(keys, tokens)
 
     async def tokens(self, asked: Sequence[Asked]) -> dict[bytes, bytes]:
         """Return the tokens of all generations that several lookups go by, with those made of which there were none."""
@@ -77,6 +94,36 @@ class Looker:
             if None in made.values():
                 raise StoreError("the server does not keep what it is given", store="redis", operation="lease")
         return [made[key.name] if token is None else token for key, token in zip(keys, tokens, strict=True)]
+
+    async def vouched(self, tags: Sequence[str], since: int) -> Sequence[bytes] | None:
+        """Return the tokens of tags if they have been in force since a moment; ``None`` if that cannot be told."""
+        keys = [self._layout.generation(tag) for tag in tags]
+        tokens = await self.made(keys, await self._wire.values(keys)) if keys else []
+        is_known = self._sightings.vouch(keys, tokens, since)
+        self._sightings.note(keys, tokens)
+        return tokens if is_known else None
+
+    async def carried(
+        self, lookup: Lookup, asked: Asked, tokens: Generations, tags: Tags, since: int
+    ) -> tuple[Asked, Generations] | None:
+        """Return what an entry with further tags carries, and the tokens; ``None`` if it is not to be stored.
+
+        That is so if one of the tags may have been invalidated, or if the value of a function would go on as that of a verb:
+        nobody could tell any more what wrote it.
+
+        Args:
+            lookup: whom it was loaded for.
+            asked: what was read for them.
+            tokens: the tokens that were read.
+            tags: its further tags.
+            since: the moment at which its lease was given.
+        """
+        found = await self.vouched([name for name, token in tags if token is None], since)
+        if found is None or any(is_owner(name) for name, _ in tags):
+            return None
+        late = iter(found)
+        carried = (*tokens, *[next(late) if token is None else token for _, token in tags])
+        return self.finder.asked_with(lookup, asked, tuple([name for name, _ in tags])), carried
 
     def is_fresh(self, reading: Reading) -> bool:
         """Tell whether there is a fresh value; a remembered error is none."""

@@ -34,6 +34,7 @@ from .layout import Layout
 from .locks import RedisLocks
 from .renewal import Renewal
 from .shared import Shared
+from .sightings import Sightings
 from .store import RedisStore
 from .tallies import RedisTallies
 from .threads import ThreadLinks
@@ -113,6 +114,7 @@ class RedisStores:
             layout,
             self._times,
             Lives(clock.now),
+            Sightings(),
             Renewal(wire, lease_length),
             self.serializer_for(),
             signer,

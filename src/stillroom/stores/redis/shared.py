@@ -9,6 +9,7 @@ from ...protocols import Serializer
 from ...serializers.signing import Signer
 from .layout import Layout
 from .renewal import Renewal
+from .sightings import Sightings
 from .times import ServerTimes
 from .tokens import Lives
 
@@ -22,6 +23,7 @@ class Shared(NamedTuple):
         layout: how keys are called.
         times: the servers' clocks.
         lives: how long tokens live.
+        sightings: which tokens this process has seen.
         renewal: keeps leases alive.
         serializer: for values of keys that bring none of their own.
         signer: signs what is stored; ``None`` if it is not signed.
@@ -33,6 +35,7 @@ class Shared(NamedTuple):
     layout: Layout
     times: ServerTimes
     lives: Lives
+    sightings: Sightings
     renewal: Renewal
     serializer: Serializer
     signer: Signer | None

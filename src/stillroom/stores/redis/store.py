@@ -7,7 +7,8 @@ What makes invalidation win here (see `stillroom.protocols.Store` for the rules)
 - Leases lie beside the entry, under the same hash tag. A script fills the entry only if the lease still stands, and whatever
   deletes or replaces the entry voids the leases in the same step.
 
-A hit takes one round trip, a miss three (look, take the lease, fill), an invalidation one.
+A hit takes one round trip, a miss three (look, take the lease, fill), an invalidation one. A load that has added tags takes one
+more, to see whether they can be vouched for, and a hit on what it has stored one or two.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Coroutine, Iterable, Sequence
 from hashlib import blake2b
 from typing import Any, Final, cast
 
-from ...entry import MISSING, Entry
+from ...entry import MISSING, Entry, Generations
 from ...errors import UncacheableValue
 from ...protocols import Key, Keyspace, Lease, Lookup, Reading
 from .commands import command, run_script
@@ -52,12 +53,16 @@ class RedisLease:
         asked: the keys of entry and generations.
         token: what it is known by on the server.
         place: where it lies there.
+        since: when it was given, on the count of `Sightings`.
     """
 
-    __slots__ = ("asked", "is_granted", "lookup", "place", "reading", "token")
+    __slots__ = ("asked", "is_granted", "lookup", "place", "reading", "since", "token")
 
-    def __init__(self, lookup: Lookup, asked: Asked, reading: Reading, token: bytes, is_granted: bool, place: RedisKey) -> None:
+    def __init__(
+        self, lookup: Lookup, asked: Asked, reading: Reading, token: bytes, is_granted: bool, place: RedisKey, since: int
+    ) -> None:
         self.place = place
+        self.since = since
         self.lookup = lookup
         self.asked = asked
         self.reading = reading
@@ -165,7 +170,8 @@ class RedisStore:
         except BaseException:
             self._shared.renewal.discard(token)
             raise
-        return RedisLease(lookup, asked, reading, token, bool(is_granted), RedisKey(keys[1]))
+        since = self._shared.sightings.moment()
+        return RedisLease(lookup, asked, reading, token, bool(is_granted), RedisKey(keys[1]), since)
 
     async def _under_lease(self, lookup: Lookup, asked: Asked, data: bytes | None, tokens: list[bytes]) -> Reading:
         """Return what is there, seen from within a lease: if it does not fit the tokens, these may be out of date."""
@@ -180,22 +186,30 @@ class RedisStore:
         """Store what was loaded under a lease, and give the lease back; see `Store.fill`."""
         assert isinstance(lease, RedisLease)
         self._shared.renewal.discard(lease.token)
-        tokens = lease.reading.generations
         try:
-            data = self._writer.packed(lease.lookup, lease.asked, entry, tokens)
+            carried = await self._carried(lease, entry) if entry.tags else (lease.asked, lease.reading.generations)
+            data = b"" if carried is None else self._writer.packed(lease.lookup, carried[0], entry, carried[1])
         except UncacheableValue:
             await self.release(key, lease)
             raise
         life = self._writer.life(entry)
-        if life is None:
+        if carried is None or life is None:
             await self.release(key, lease)
             return False
+        asked, tokens = carried
         stamp = _stamp_of_same(entry, lease.reading)
-        fill = run_script(FILL, self._writer.keys(lease.asked.entry), lease.token, data, life, stamp, by=lease.asked.entry)
-        prolonging = self._shared.lives.prolonging(lease.asked.generations, cast("Sequence[bytes]", tokens), life)
+        fill = run_script(FILL, self._writer.keys(asked.entry), lease.token, data, life, stamp, by=asked.entry)
+        prolonging = self._shared.lives.prolonging(asked.generations, cast("Sequence[bytes]", tokens), life)
         stood, *lives = await self._wire.run([fill, *prolonging])
         self._shared.lives.learn(prolonging, lives)
         return bool(stood)
+
+    async def _carried(self, lease: RedisLease, entry: Entry[Any]) -> tuple[Asked, Generations] | None:
+        """Return what an entry with further tags carries; ``None`` if one of them may have been invalidated meanwhile."""
+        try:
+            return await self._looker.carried(lease.lookup, lease.asked, lease.reading.generations, entry.tags, lease.since)
+        except ValueError as error:
+            raise UncacheableValue(str(error), type=cast("type[object]", type(entry.value))) from error
 
     @sensibly
     async def release(self, key: Key, lease: Lease) -> None:
@@ -212,6 +226,12 @@ class RedisStore:
         assert isinstance(lease, RedisLease)
         (held,) = await self._wire.values([lease.place])
         return held is not None and lease.token in [held[at : at + 8] for at in range(0, len(held), _LEASE_SIZE)]
+
+    @sensibly
+    async def untouched(self, lease: Lease, tags: Sequence[str]) -> bool:
+        """Vouch that tags were not invalidated since a lease was given; see `Store.untouched`."""
+        assert isinstance(lease, RedisLease)
+        return await self._looker.vouched(tags, lease.since) is not None
 
     @sensibly
     async def write(self, entries: Sequence[tuple[Lookup, Entry[Any]]]) -> list[bool]:

@@ -148,7 +148,7 @@ async def _add(store: Store, pending: Pending, entry: Entry[Any]) -> None:
 
 
 async def _fill(overlay: Overlay, store: Store, loaded: Loaded) -> None:
-    lookup, lease = loaded
+    lookup, lease, tags = loaded
     if store is not overlay.under:
         return
     is_kept = overlay.changes.keeps_loads and not overlay.changes.touches(lookup)
@@ -156,4 +156,4 @@ async def _fill(overlay: Overlay, store: Store, loaded: Loaded) -> None:
     if entry is MISSING or entry.retry_at:  # put off since a refresh has failed: no news to anybody
         await store.release(lookup.key, lease)
     else:
-        await store.fill(lookup.key, replace(entry, generations=lease.reading.generations), lease)
+        await store.fill(lookup.key, replace(entry, generations=lease.reading.generations, tags=tags), lease)

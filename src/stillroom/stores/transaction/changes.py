@@ -10,17 +10,24 @@ from typing import Any, NamedTuple
 from ..._engine.generations import shared_name
 from ..._engine.verdict import is_fresh
 from ..._runtime.forks import ForkSafeLock
-from ...entry import MISSING, Entry, Missing
+from ...entry import MISSING, Entry, Missing, Tags
 from ...protocols import Key, Lease, Lookup
 
 __all__ = ["Changes", "Loaded", "Pending"]
 
 
 class Loaded(NamedTuple):
-    """A value that was loaded inside, though nothing that it depends on had been touched, and the lease on its key outside."""
+    """A value that was loaded inside, though nothing that it depends on had been touched, and the lease on its key outside.
+
+    Attributes:
+        lookup: whom it was loaded for.
+        lease: the lease.
+        tags: what the load has added to those that the lookup goes by.
+    """
 
     lookup: Lookup
     lease: Lease
+    tags: Tags = ()
 
 
 class Pending:

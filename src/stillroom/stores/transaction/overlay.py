@@ -117,12 +117,21 @@ class Overlay:
             return False
         if lookup.generations != loaded.lookup.generations:
             (found,) = await self.under.read((loaded.lookup,), count=False)
-        return found.generations == loaded.lease.reading.generations and await self.under.stands(loaded.lease)
+        if found.generations != loaded.lease.reading.generations or not await self.under.stands(loaded.lease):
+            return False
+        return not loaded.tags or await self.under.untouched(loaded.lease, [name for name, _ in loaded.tags])
 
     async def stands(self, lease: Lease) -> bool:
         """Tell whether a lease still stands; see `Store.stands`."""
         assert isinstance(lease, OverlayLease)
         return await self.own.stands(lease.own) and (lease.under is None or await self.under.stands(lease.under))
+
+    async def untouched(self, lease: Lease, tags: Sequence[str]) -> bool:
+        """Vouch that tags were not invalidated since a lease was given; see `Store.untouched`."""
+        assert isinstance(lease, OverlayLease)
+        if lease.under is None:  # nobody has been asked outside
+            return False
+        return await self.own.untouched(lease.own, tags) and await self.under.untouched(lease.under, tags)
 
     async def names(self, space: Keyspace, *, fresh: bool = True) -> list[str]:
         """Return the local keys of a keyspace of names; see `Store.names`."""
@@ -188,7 +197,7 @@ class Overlay:
         assert isinstance(lease, OverlayLease)
         lookup, changes = lease.lookup, self.changes
         touched = changes.touches(lookup)
-        if changes.is_closed or self._is_guest or not (touched or lease.under):
+        if changes.is_closed or self._is_guest or not (touched or lease.under) or _goes_on(entry, lease.reading):
             await self.release(key, lease)
             return False
         try:
@@ -203,7 +212,7 @@ class Overlay:
         if lease.under is not None and (touched or not stored):
             await self.under.release(key, lease.under)
         elif lease.under is not None:
-            await self._keep(key, Loaded(lookup, lease.under))
+            await self._keep(key, Loaded(lookup, lease.under, entry.tags))
         return stored
 
     async def release(self, key: Key, lease: Lease) -> None:
@@ -344,3 +353,9 @@ class Overlay:
     async def close(self) -> None:
         """Close the store outside."""
         await self.base.close()
+
+
+def _goes_on(entry: Entry[Any], known: Reading) -> bool:
+    """Tell whether an entry is a former one that carries more than its caller goes by, which only its own store can keep."""
+    further = [token for token in entry.generations if token not in known.generations]
+    return bool(further) or any(token is not None for _, token in entry.tags)
