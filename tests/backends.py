@@ -24,8 +24,9 @@ from tests.servers.fixtures import is_clean, make_clean
 
 from stillroom import Cache
 from stillroom._runtime.clock import SystemClock
+from stillroom.capabilities import TwoSided
 from stillroom.errors import StoreError
-from stillroom.protocols import Clock, Store, TwoSided
+from stillroom.protocols import Clock, Store
 from stillroom.stores.memory import MemoryStore
 from stillroom.stores.tiered import Tiered
 from stillroom.testing import ChaosStore

@@ -24,10 +24,10 @@ LAYERS = (
     FACADE := {"cache", "function", "compile", "methods", "generators"},
     {"_engine", "stores", "guards", "observe", "serializers"},
     {"_runtime", "policy", "keys", "kinds", "load", "settings"},
-    {"entry", "errors", "durations", "protocols"},
+    {"entry", "errors", "durations", "protocols", "capabilities"},
 )
 PUBLIC_NAMES_ONLY = LAYERS[0]
-MAY_NAME_TYPES_FROM_ABOVE = {"protocols"}
+MAY_NAME_TYPES_FROM_ABOVE = {"protocols", "capabilities"}
 
 BANNED = {"_engine": {"asyncio", "threading", "time", "random", "socket", "os"}}
 

@@ -15,6 +15,7 @@ from ._runtime.blocking import BlockingRuntime
 from ._runtime.flights import Flights
 from ._runtime.forks import ForkSafeLock, imported_late
 from ._runtime.runtime import drive
+from .capabilities import TwoSided
 from .errors import ConfigurationError
 from .guards.lock import Locks
 from .guards.lock_table import LockTable
@@ -24,7 +25,7 @@ from .observe.hub import Hub
 from .observe.outcome import Outcome
 from .observe.stats import Ledger, Stats
 from .observe.watching import Watching
-from .protocols import Clock, Key, Keyspace, Serializer, Store, TwoSided
+from .protocols import Clock, Key, Keyspace, Serializer, Store
 from .side import Side
 from .stores.memory import Gate, MemoryStore
 

@@ -11,7 +11,8 @@ from .entry import MISSING, Missing
 from .serializers.setting import check
 
 if TYPE_CHECKING:
-    from .protocols import Serializer, TwoSided
+    from .capabilities import TwoSided
+    from .protocols import Serializer
 
 __all__ = ["Compression", "Form", "Secret", "SerializerSetting"]
 

@@ -16,6 +16,7 @@ from ._engine.generations import tag_generation
 from ._engine.loading import ttl_of
 from ._engine.verdict import is_fresh, made
 from ._runtime.runtime import drive
+from .capabilities import TwoSided
 from .entry import MISSING
 from .errors import ConfigurationError, UncacheableArgument
 from .glances import Glances
@@ -24,7 +25,7 @@ from .load import Said, within
 from .observe.outcome import Outcome
 from .observe.stats import FunctionStats, Ledger, Stats
 from .policy import Policy
-from .protocols import Key, Lookup, TwoSided
+from .protocols import Key, Lookup
 from .stepping import run_within
 
 if TYPE_CHECKING:

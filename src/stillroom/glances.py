@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 from .keys import ENCODED
 
 if TYPE_CHECKING:
+    from .capabilities import Glancing
     from .compile import Bound
     from .function import Operations
-    from .protocols import Glancing
     from .side import Side
 
 __all__ = ["Glances"]

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from ._engine.fetch import Engine
 from ._runtime.foreground import Foreground
+from .capabilities import Glancing, TwoSided
 from .observe.reports import Reports
-from .protocols import Glancing, Key, Store, TwoSided
+from .protocols import Key, Store
 
 if TYPE_CHECKING:
     from ._runtime.flights import Flights

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ._runtime.flights import Flights
 from ._runtime.runtime import drive
+from .capabilities import TwoSided
 from .entry import MISSING
 from .errors import StillroomError
 from .policy import flag
-from .protocols import TwoSided
 from .stores.memory import MemoryStore
 from .stores.transaction import Changes, Overlay, apply, drop, outdate
 from .stores.transaction.packing import Packing

@@ -7,8 +7,9 @@ from typing import Any, Final, TypeAlias
 
 from . import settings
 from ._runtime.clock import SystemClock
+from .capabilities import TwoSided
 from .errors import ConfigurationError
-from .protocols import Clock, Store, TwoSided
+from .protocols import Clock, Store
 from .serializers.setting import check
 from .stores.memory import MemoryStore
 

@@ -131,7 +131,8 @@ def collected(reader: InMemoryMetricReader) -> dict[str, dict[tuple[str, ...], f
                 points: dict[tuple[str, ...], float] = {}
                 for point in metric.data.data_points:
                     labels = {key: str(value) for key, value in sorted(point.attributes.items())}
-                    points[tuple(labels.values())] = float(getattr(point, "value", None) or getattr(point, "count", 0))
+                    value: Any = getattr(point, "value", None) or getattr(point, "count", 0)
+                    points[tuple(labels.values())] = value
                 found[metric.name] = points
     return found
 

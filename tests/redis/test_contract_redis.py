@@ -11,8 +11,9 @@ import pytest
 from tests.backends import FAR, noting
 from tests.servers.waiting import eventually
 
+from stillroom.capabilities import TwoSided
 from stillroom.errors import StoreError
-from stillroom.protocols import Store, TwoSided
+from stillroom.protocols import Store
 from stillroom.stores.memory import MemoryStore
 from stillroom.stores.redis.opening import RedisStores
 from stillroom.testing import FakeClock, StoreContract

@@ -25,8 +25,9 @@ from .events import (
 )
 
 if TYPE_CHECKING:
+    from ..capabilities import TwoSided
     from ..errors import Refused
-    from ..protocols import Key, Store, TwoSided
+    from ..protocols import Key, Store
     from .hub import Hub
     from .outcome import Outcome
 

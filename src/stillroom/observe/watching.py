@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from .log import log
 
 if TYPE_CHECKING:
+    from ..capabilities import TwoSided
     from ..errors import StoreError
-    from ..protocols import Serializer, Store, TwoSided
+    from ..protocols import Serializer, Store
     from .hub import Hub
 
 __all__ = ["Watching"]

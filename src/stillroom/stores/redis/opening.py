@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any, cast
 from ... import settings
 from ..._runtime.clock import SystemClock
 from ..._runtime.runtime import drive
+from ...capabilities import Watcher
 from ...entry import MISSING
 from ...errors import ConfigurationError, StoreError
-from ...protocols import Clock, Serializer, Store, Watcher
+from ...protocols import Clock, Serializer, Store
 from ...serializers import serializer_for
 from ...serializers.signing import Signer
 from ..feed import Feed
