@@ -222,7 +222,6 @@ async def test_a_remembered_error_keeps_nothing_of_the_stack_it_came_through_ali
     assert node.value.__traceback__ is None
 
 
-@pytest.mark.every_store
 async def test_a_remembered_error_is_forgotten_but_was_no_value(scene: Scene, origin: Origin) -> None:
     load = scene.cached(ttl=600, cache_errors={KeyError: 60})
     origin.error = KeyError("a")
