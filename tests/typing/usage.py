@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from stillroom import Cache, Load, current_load
+from stillroom import Cache, Load, current_load, default_key_context, key_context
 from stillroom.decorated import AsyncCachedFunction, AsyncCachedGenerator, CachedFunction, CachedGenerator, Decorator
 from stillroom.guards.circuit import Mode
 from stillroom.observe.stats import FunctionStats
@@ -625,3 +625,15 @@ async def a_coroutine_function_whose_calls_are_timed() -> None:
     assert_type(await rate("usd"), float)
     assert_type((await rate.slowness.peek("usd")).retry_after, float)
     await rate.slowness.reset("usd")
+
+
+def a_key_context() -> None:
+    default_key_context(locale="en")
+
+    @Cache()(key="menu:{@tenant}:{@locale}:{day}")
+    def menu(day: str) -> str:
+        return day
+
+    with key_context(tenant="acme") as nothing:
+        assert_type(nothing, None)
+        assert_type(menu("monday"), str)

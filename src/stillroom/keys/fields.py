@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from ..errors import ConfigurationError, UncacheableArgument
+from .context import values_now
 from .refusals import alternatives
 
 __all__ = ["Field", "Piece", "parse"]
@@ -18,7 +19,7 @@ class Field(NamedTuple):
     Attributes:
         source: the field as written, without its braces.
         path: the field as errors call it, such as ``user.id``.
-        root: the parameter it starts from.
+        root: what it starts from: a parameter, or with an ``@`` before it, a value of the key context.
         steps: the attributes and items to follow from there.
         is_hashed: it stands for the digest of its value.
         template: the template it is from, for errors.
@@ -31,8 +32,21 @@ class Field(NamedTuple):
     is_hashed: bool
     template: str
 
+    @property
+    def context(self) -> str | None:
+        """The name of the value of the key context that it starts from; ``None`` if it starts from a parameter."""
+        return self.root[1:] if self.root.startswith("@") else None
+
+    def start(self, arguments: Mapping[str, object]) -> object:
+        """Return what it starts from, given the values of the parameters.
+
+        Raises:
+            MissingKeyContext: the key context does not have it.
+        """
+        return arguments[self.root] if self.context is None else values_now()[self.context]
+
     def lookup(self, value: object) -> object:
-        """Return the field's value, given the value of its parameter.
+        """Return the field's value, given the value that it starts from.
 
         Raises:
             UncacheableArgument: an attribute or item is not there.
@@ -74,7 +88,7 @@ Piece: TypeAlias = "str | Field"
 
 # Left to `re` to compile when the first template is read: most programs have none.
 _PIECE = r"(?P<text>[^{}]+|\{\{|\}\})|\{(?P<field>[^{}]*)\}|(?P<stray>[{}])"
-_FIELD = r"(?P<root>[^\W\d]\w*)(?P<steps>(?:\.[^\W\d]\w*|\[[^\[\]]+\])*)(?:!(?P<conversion>\w*))?"
+_FIELD = r"(?P<root>@?[^\W\d]\w*)(?P<steps>(?:\.[^\W\d]\w*|\[[^\[\]]+\])*)(?:!(?P<conversion>\w*))?"
 _STEP = r"\.(\w+)|\[([^\[\]]+)\]"
 
 
@@ -123,7 +137,7 @@ class _Reader:
             raise self._error(self._trailing(source, found.end()))
         if found["conversion"] not in (None, "hash"):
             raise self._error(f"asks for {{{source}}}, but the only conversion is !hash")
-        if found["root"] not in self._parameters:
+        if not found["root"].startswith("@") and found["root"] not in self._parameters:
             raise self._error(
                 f"names {found['root']!r}, which is no parameter: {alternatives(found['root'], self._parameters)}"
             )
