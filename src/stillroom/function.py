@@ -272,9 +272,7 @@ class Operations:
         return await self._side.forget([self.lookup(bound.values).key]) > 0
 
     async def _invalidate_all(self) -> None:
-        await self._side.store.invalidate(names=(self.generation,))
-        if self.core.hub.has_listeners:
-            self.core.hub.announcer.invalidated(function=self.name)
+        await self._side.invalidate_function(self.name, self.generation)
 
     async def _refresh(self, bound: Bound) -> Answer:
         if not self.is_on:

@@ -637,3 +637,49 @@ def a_key_context() -> None:
     with key_context(tenant="acme") as nothing:
         assert_type(nothing, None)
         assert_type(menu("monday"), str)
+
+
+def a_function_that_changes_things() -> None:
+    cache = Cache()
+
+    @cache(key="user:{user_id}")
+    def get_user(user_id: int) -> str:
+        return str(user_id)
+
+    @cache.invalidates(of=get_user, map={"user_id": "id"}, tags=["team:{return}"], keys=["users"], all_of=[get_user])
+    def rename(id: int, name: str) -> int:
+        return len(name) + id
+
+    assert_type(rename(5, name="Ada"), int)
+
+    class Users:
+        @cache(key="name:{user_id}")
+        def name(self, user_id: int) -> str:
+            return str(user_id)
+
+        @cache.invalidates(of=[name, get_user], namespace="users")
+        def rename(self, user_id: int) -> int:
+            return user_id
+
+        @cache.invalidates(keys=["users"])
+        @classmethod
+        def create(cls, name: str) -> str:
+            return name
+
+        @staticmethod
+        @cache.invalidates(keys=["users"])
+        def count(users: list[str]) -> int:
+            return len(users)
+
+    assert_type(Users().rename(5), int)
+    assert_type(Users.create("Ada"), str)
+    assert_type(Users.count(["Ada"]), int)
+
+
+async def a_coroutine_function_that_changes_things() -> None:
+    @Cache().invalidates(tags=["users"])
+    async def rename(id: int, name: str) -> int:
+        return len(name) + id
+
+    waiting: Coroutine[Any, Any, int] = rename(5, "Ada")
+    assert_type(await waiting, int)

@@ -18,6 +18,7 @@ Templates may also name values that are no arguments: those of the key context (
 from .context import Held, default_key_context, key_context
 from .digest import digest, is_shortened, shorten
 from .encode import encode, has_value_identity
+from .fields import Field, parse_field
 from .instances import InstanceNumber, Instances, instances
 from .local import ENCODED, FLAT, INSTANCE, LocalKey, local_key, text_of
 from .refusals import alternatives
@@ -28,6 +29,7 @@ __all__ = [
     "ENCODED",
     "FLAT",
     "INSTANCE",
+    "Field",
     "Held",
     "InstanceNumber",
     "Instances",
@@ -42,6 +44,7 @@ __all__ = [
     "is_shortened",
     "key_context",
     "local_key",
+    "parse_field",
     "register_key_type",
     "shorten",
     "text_of",

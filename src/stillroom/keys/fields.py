@@ -10,7 +10,7 @@ from ..errors import ConfigurationError, UncacheableArgument
 from .context import values_now
 from .refusals import alternatives
 
-__all__ = ["Field", "Piece", "parse"]
+__all__ = ["Field", "Piece", "parse", "parse_field"]
 
 
 class Field(NamedTuple):
@@ -106,6 +106,21 @@ def parse(source: object, parameters: Sequence[str], setting: str) -> list[Piece
         raise ConfigurationError(message, setting=setting, given=source)
     reader = _Reader(source, parameters, setting)
     return list(reader.pieces())
+
+
+def parse_field(source: object, parameters: Sequence[str], setting: str) -> Field:
+    """Read a single field, with its braces or without them.
+
+    Raises:
+        ConfigurationError: it is no field, or names what is no parameter.
+    """
+    braced = f"{{{source}}}" if isinstance(source, str) and not source.startswith("{") else source
+    pieces = parse(braced, parameters, setting)
+    if len(pieces) != 1 or not isinstance(pieces[0], Field) or pieces[0].is_hashed:
+        raise ConfigurationError(
+            f"{setting} must lead to a value, as user_id or user.id do, not {source!r}", setting=setting, given=source
+        )
+    return pieces[0]
 
 
 class _Reader:
