@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from tests.backends import Backend, new_chaos
+from tests.concurrency.meeting import Worker
 
 from stillroom import Cache, ConfigurationError, MissingKeyContext, StoreError, UncacheableArgument, key_context
 from stillroom.observe.events import Invalidated
@@ -25,6 +28,7 @@ class Made:
 
     def __init__(self, cache: Any, run: Callable[[Any], Any] | None) -> None:
         self.cache = cache
+        self.is_blocking = run is None
         self._run = run
 
     def cached(self, load: Callable[..., Any], **settings: Any) -> Any:
@@ -667,3 +671,46 @@ def test_templates_that_make_no_sense_are_refused(cache: Any, template: str) -> 
 
             @cache.invalidates(**{setting: [template]})
             def save(id: int) -> None: ...
+
+
+# In transactions
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_in_a_transaction_it_counts_inside_at_once_and_outside_from_the_commit_on(made: Made, committed: bool) -> None:
+    get, listed = made.cached(value, tags=["user:{user_id}"]), made.cached(value, name="listed")
+    save = made.changing(value, of=get, tags=["users"], keys=["named"], all_of=listed)
+    made(get(1)), made(listed(1))
+    made.cache.set_many({"named": 1})
+    made.cache.set("tagged", 1, tags=["users"])
+    seen: list[list[Any]] = []
+
+    def look() -> list[Any]:
+        return [*made.cache.get_many(["named", "tagged"]), get.peek(1), listed.peek(1)]
+
+    async def look_async() -> list[Any]:
+        return [*await made.cache.aget_many(["named", "tagged"]), await get.peek(1), await listed.peek(1)]
+
+    def change() -> None:
+        with made.cache.transaction():
+            save(1)
+            seen.extend([look(), Worker(look).join()])
+            if not committed:
+                raise LookupError
+
+    async def change_async() -> None:
+        async with made.cache.transaction():
+            await save(1)
+            seen.append(await look_async())
+            seen.append(await contextvars.Context().run(asyncio.create_task, look_async()))
+            if not committed:
+                raise LookupError
+
+    there, gone = ["named", "tagged", "1 False", "1 False"], [None, None]
+    with nullcontext() if committed else pytest.raises(LookupError):
+        if made.is_blocking:
+            change()
+        else:
+            made(change_async())
+    assert seen == [gone, there]
+    assert made(look() if made.is_blocking else look_async()) == (gone if committed else there)
