@@ -12,6 +12,7 @@ from .errors import (
     ConfigurationError,
     LoadAborted,
     LockTimeout,
+    MissingKeyContext,
     RateLimited,
     Refused,
     StillroomError,
@@ -20,7 +21,7 @@ from .errors import (
     UncacheableArgument,
     UncacheableValue,
 )
-from .keys import register_key_type
+from .keys import default_key_context, key_context, register_key_type
 from .load import Load, current_load
 from .serializers import register_type
 
@@ -31,6 +32,7 @@ __all__ = [
     "Load",
     "LoadAborted",
     "LockTimeout",
+    "MissingKeyContext",
     "RateLimited",
     "Refused",
     "StillroomError",
@@ -40,6 +42,8 @@ __all__ = [
     "UncacheableValue",
     "cache",
     "current_load",
+    "default_key_context",
+    "key_context",
     "register_key_type",
     "register_type",
 ]
@@ -51,6 +55,7 @@ for _public in (
     Load,
     LoadAborted,
     LockTimeout,
+    MissingKeyContext,
     RateLimited,
     Refused,
     StillroomError,
@@ -59,6 +64,8 @@ for _public in (
     UncacheableArgument,
     UncacheableValue,
     current_load,
+    default_key_context,
+    key_context,
     register_key_type,
     register_type,
 ):

@@ -16,6 +16,7 @@ from .durations import Duration
 from .entry import MISSING, Missing
 from .errors import ConfigurationError
 from .form import Compression, Form, Secret, SerializerSetting
+from .invalidating import Invalidating
 from .names import Names
 from .observe.stats import Stats
 from .policy import LoadLock, Policy, RefreshAhead, StoreIf, Ttl, flag
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Cache", "cache"]
 
 
-class Cache(Verbs, Protecting):
+class Cache(Verbs, Invalidating, Protecting):
     """A cache for the results of functions, and for values stored by name.
 
     Calling it makes a decorator. What it decorates before `configure` follows it.

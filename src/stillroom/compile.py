@@ -10,7 +10,7 @@ and the body can look the entry up without any of that work:
             if now() < node.plain_until:
                 node.hits += 1
                 return node.value
-        except (KeyError, TypeError):
+        except (LookupError, TypeError):
             pass
         return slow((base, quote), (base, quote), {})
 
@@ -132,7 +132,7 @@ def compiled(
     given = str(getattr(function, "__name__", ""))
     name = given if _may_be_defined(given, p) else f"{p}call"
     qualified = getattr(function, "__qualname__", name)
-    names = {**variables, **parameters.defaults, f"{p}missed": (KeyError, TypeError)}
+    names = {**variables, **parameters.defaults, f"{p}missed": (LookupError, TypeError)}
     definition = f"{'async ' if awaits else ''}def {name}({parameters.source}):\n{body}"
     indented = "".join(f"    {line}\n" for line in definition.splitlines())
     source = f"def {p}make({', '.join(names)}):\n{indented}    return {name}\n"

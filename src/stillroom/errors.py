@@ -6,6 +6,7 @@
     ├── ConfigurationError (ValueError)    a setting, template or url that makes no sense
     ├── UncacheableArgument (TypeError)    an argument that cannot be part of a key
     ├── UncacheableValue (TypeError)       a value that would not come back from a shared store as it is
+    ├── MissingKeyContext (LookupError)    a key asks for a value that no `key_context` has set
     ├── LoadAborted                        a load said that it has failed
     ├── LockTimeout (TimeoutError)         a lock was not free within the time given
     ├── Refused                            a guard did not let a call through
@@ -24,6 +25,7 @@ __all__ = [
     "ConfigurationError",
     "LoadAborted",
     "LockTimeout",
+    "MissingKeyContext",
     "RateLimited",
     "Refused",
     "StillroomError",
@@ -82,6 +84,18 @@ class UncacheableValue(StillroomError, TypeError):
         super().__init__(message)
         self.type = type
         self.path = path
+
+
+class MissingKeyContext(StillroomError, LookupError):
+    """A template asks for a value of the key context that is not set.
+
+    Attributes:
+        name: the name of the value.
+    """
+
+    def __init__(self, message: str, *, name: str) -> None:
+        super().__init__(message)
+        self.name = name
 
 
 class LoadAborted(StillroomError):

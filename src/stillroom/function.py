@@ -18,7 +18,7 @@ from ._engine.verdict import is_fresh, made
 from ._runtime.runtime import drive
 from .capabilities import TwoSided
 from .entry import MISSING
-from .errors import ConfigurationError, UncacheableArgument
+from .errors import ConfigurationError, MissingKeyContext, UncacheableArgument
 from .glances import Glances
 from .kinds import Kind
 from .load import Said, within
@@ -110,6 +110,11 @@ class Operations:
     def has_tags(self) -> bool:
         """Whether its entries carry tags."""
         return bool(self._tags)
+
+    @property
+    def tags_vary(self) -> bool:
+        """Whether calls with the same key may carry different tags."""
+        return self.keying.is_partial or any(tag.uses_context for tag in self._tags)
 
     @property
     def is_on(self) -> bool:
@@ -267,9 +272,7 @@ class Operations:
         return await self._side.forget([self.lookup(bound.values).key]) > 0
 
     async def _invalidate_all(self) -> None:
-        await self._side.store.invalidate(names=(self.generation,))
-        if self.core.hub.has_listeners:
-            self.core.hub.announcer.invalidated(function=self.name)
+        await self._side.invalidate_function(self.name, self.generation)
 
     async def _refresh(self, bound: Bound) -> Answer:
         if not self.is_on:
@@ -326,7 +329,7 @@ class Operations:
     async def _forget_if_keyed(self, bound: Bound) -> None:
         try:
             key = self.lookup(bound.values).key
-        except UncacheableArgument:  # nothing can be stored for these arguments
+        except (UncacheableArgument, MissingKeyContext):  # nothing can be stored for these arguments
             return
         await self._side.forget([key])
 

@@ -4,6 +4,8 @@ On a miss the items reach the caller as they are made. Only when the last one ha
 iteration that is abandoned, fails on its way or is talked to by ``send`` or ``throw`` leaves nothing. What a generator raises
 before its first item counts like the error of any load. Concurrent misses each iterate for themselves: to wait for somebody
 else's loop to take its next item would be to wait for something that may never come.
+
+Whatever becomes of the key context between a call and its last item, a generator runs in that of the call, which its key is of.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from ._runtime.runtime import drive
+from .keys import Held
 from .kinds import Recording
 from .load import within
 from .stepping import Steps, StepsAsync
@@ -27,15 +30,20 @@ _Arguments: TypeAlias = "tuple[tuple[Any, ...], tuple[Any, ...], dict[str, Any]]
 
 def play(operations: Operations, arguments: _Arguments) -> Generator[Any, Any, Any]:
     """Return the iterator that a call of a cached generator function gives."""
+    return _play(operations, arguments, Held())
+
+
+def _play(operations: Operations, arguments: _Arguments, held: Held) -> Generator[Any, Any, Any]:
     core = operations.core
     if not operations.is_on:
         source: Steps = operations.past_the_cache(*arguments[1:])
         return (yield from source)
-    call = operations.call_of(*arguments)
-    answer = drive(core.blocking.engine.recall(call))
+    with held:
+        call = operations.call_of(*arguments)
+        answer = drive(core.blocking.engine.recall(call))
     if answer is not None:
         return (yield from _replay(operations.given(answer)))
-    return (yield from _record(operations, call, arguments))
+    return (yield from _record(operations, call, arguments, held))
 
 
 def _replay(recording: Recording) -> Generator[Any, Any, Any]:
@@ -44,11 +52,11 @@ def _replay(recording: Recording) -> Generator[Any, Any, Any]:
     return recording.returned
 
 
-def _record(operations: Operations, call: Call, arguments: _Arguments) -> Generator[Any, Any, Any]:
+def _record(operations: Operations, call: Call, arguments: _Arguments, held: Held) -> Generator[Any, Any, Any]:
     take = drive(operations.core.blocking.engine.take(call))
-    with within(take.said):
+    with held, within(take.said):
         source = operations.function(*arguments[1], **arguments[2])
-    tape = _Tape(Steps(take.said, source), operations.kept)
+    tape = _Tape(Steps(take.said, source), operations.kept, held)
     try:
         returned = yield from cast("Generator[Any, Any, Any]", tape)
     except Exception as error:
@@ -66,9 +74,10 @@ def _record(operations: Operations, call: Call, arguments: _Arguments) -> Genera
 class _Tape:
     """An iterator that keeps what passes through it; ``yield from`` talks to it as to the generator itself (PEP 380)."""
 
-    def __init__(self, source: Steps, kept: Callable[[Any], Any]) -> None:
+    def __init__(self, source: Steps, kept: Callable[[Any], Any], held: Held) -> None:
         self._source = source
         self._kept = kept
+        self._held = held
         self.items: list[Any] = []
         self.talked_to = False
 
@@ -76,20 +85,24 @@ class _Tape:
         return self
 
     def __next__(self) -> Any:
-        item = next(self._source)
+        with self._held:
+            item = next(self._source)
         self.items.append(self._kept(item))
         return item
 
     def send(self, value: Any) -> Any:
         self.talked_to = True
-        return self._source.send(value)
+        with self._held:
+            return self._source.send(value)
 
     def throw(self, *error: Any) -> Any:
         self.talked_to = True
-        return self._source.throw(*error)
+        with self._held:
+            return self._source.throw(*error)
 
     def close(self) -> None:
-        self._source.close()
+        with self._held:
+            self._source.close()
 
 
 def play_async(operations: Operations, arguments: _Arguments) -> AsyncGenerator[Any, Any]:
@@ -97,20 +110,21 @@ def play_async(operations: Operations, arguments: _Arguments) -> AsyncGenerator[
     if not operations.is_on:
         source: StepsAsync = operations.past_the_cache(*arguments[1:])
         return source
-    return _play_async(operations, operations.call_of(*arguments), arguments)
+    return _play_async(operations, operations.call_of(*arguments), arguments, Held())
 
 
-async def _play_async(operations: Operations, call: Call, arguments: _Arguments) -> AsyncGenerator[Any, Any]:
+async def _play_async(operations: Operations, call: Call, arguments: _Arguments, held: Held) -> AsyncGenerator[Any, Any]:
     engine = operations.core.tasks.engine
-    answer = await engine.recall(call)
+    with held:
+        answer = await engine.recall(call)
     if answer is not None:
         for item in operations.given(answer).items:
             yield item
         return
     take = await engine.take(call)
-    with within(take.said):
+    with held, within(take.said):
         source = operations.function(*arguments[1], **arguments[2])
-    tape = _AsyncTape(StepsAsync(take.said, source), operations.kept)
+    tape = _AsyncTape(StepsAsync(take.said, source), operations.kept, held)
     try:
         while await tape.advance():
             try:
@@ -137,9 +151,10 @@ async def _play_async(operations: Operations, call: Call, arguments: _Arguments)
 class _AsyncTape:
     """What `_Tape` is, for asynchronous generators, which have no ``yield from``: the player says what its caller does."""
 
-    def __init__(self, source: StepsAsync, kept: Callable[[Any], Any]) -> None:
+    def __init__(self, source: StepsAsync, kept: Callable[[Any], Any], held: Held) -> None:
         self._source = source
         self._kept = kept
+        self._held = held
         self._step = source.__anext__()
         self.item: Any = None
         self.items: list[Any] = []
@@ -148,7 +163,8 @@ class _AsyncTape:
     async def advance(self) -> bool:
         """Take the next item; false if there is none."""
         try:
-            self.item = await self._step
+            with self._held:
+                self.item = await self._step
         except StopAsyncIteration:
             return False
         self.items.append(self._kept(self.item))
@@ -166,4 +182,5 @@ class _AsyncTape:
 
     async def close(self) -> None:
         """Let the generator know that nobody takes its items any more."""
-        await self._source.aclose()
+        with self._held:
+            await self._source.aclose()

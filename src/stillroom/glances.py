@@ -47,7 +47,7 @@ class Glances:
     def prepared(self, operations: Operations, glancing: Glancing, values: tuple[Any, ...]) -> Any:
         """Return what it takes to look for the key of a call."""
         local: Any = operations.keying.local(values)
-        if self._has_tags and (operations.keying.is_partial or ENCODED in local):
+        if self._has_tags and (operations.tags_vary or ENCODED in local):
             local = (local, operations.lookup(values).generations)  # tags may differ where keys are the same
         owner, known = self._known
         if owner is not glancing:

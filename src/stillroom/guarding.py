@@ -26,7 +26,7 @@ from .settings import text
 if TYPE_CHECKING:
     from .core import Core
 
-__all__ = ["LAYERS", "Making", "Plan", "guarded", "layers", "unguarded"]
+__all__ = ["LAYERS", "Making", "Plan", "fitted", "guarded", "layers", "unguarded"]
 
 LAYERS = "__stillroom_layers__"
 """The attribute that tells what a function consists of, from the outside in: guards, and ``"cache"``."""
@@ -73,16 +73,29 @@ def guarded(core: Core, target: Any, plan: Plan) -> Any:
     Raises:
         ConfigurationError: it cannot be called, or a setting makes no sense for it.
     """
+    return fitted(target, lambda function: _caller(core, function, plan))
+
+
+def fitted(target: Any, caller: Callable[[Any], Any]) -> Any:
+    """Return what stands in the place of a function, method, class method or static method.
+
+    Args:
+        target: that.
+        caller: makes of a plain function what is called instead of it.
+
+    Raises:
+        ConfigurationError: it cannot be called.
+    """
     if isinstance(target, staticmethod):
         plain: Any = cast("staticmethod[..., Any]", target).__func__
-        return staticmethod(_caller(core, plain, plan))
+        return staticmethod(caller(plain))
     if isinstance(target, classmethod):
-        return GuardedMethod(_caller(core, cast("classmethod[Any, ..., Any]", target).__func__, plan), target)
+        return GuardedMethod(caller(cast("classmethod[Any, ..., Any]", target).__func__), target)
     if not callable(target):
-        raise ConfigurationError(f"only something callable can be guarded, not {target!r}", setting="function", given=target)
+        raise ConfigurationError(f"only something callable can be decorated, not {target!r}", setting="function", given=target)
     plain = target.function if isinstance(target, (CachedMethod, GuardedMethod)) else target
-    caller = _caller(core, plain, plan)
-    return GuardedMethod(caller, target) if plain is not target or stands_in_class(target) else caller
+    made = caller(plain)
+    return GuardedMethod(made, target) if plain is not target or stands_in_class(target) else made
 
 
 def unguarded(function: Callable[..., Any]) -> Callable[..., Any]:

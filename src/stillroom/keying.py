@@ -24,12 +24,14 @@ class Keying(Protocol):
         generation: the name of the generation that the function's entries go by.
         shared: whether others, functions or verbs, may use the same keys.
         is_partial: whether calls whose arguments differ may have the same key.
+        needs: the names of the parameters that the keys depend on.
     """
 
     space: Keyspace
     generation: str
     shared: bool
     is_partial: bool
+    needs: tuple[str, ...]
 
     def local(self, values: tuple[Any, ...]) -> Hashable:
         """Return the local key for the values of all parameters."""
@@ -68,7 +70,7 @@ class ByArguments(_Named):
     ) -> None:
         super().__init__(parameters, generation)
         names = parameters.names
-        self._keyed = keyed
+        self._keyed = self.needs = keyed
         self._positions = [names.index(one) for one in keyed]
         self.is_partial = keyed != names
         self._owner = next((one for one in keyed[:1] if one in ("self", "cls") and one == names[0]), None)
@@ -102,6 +104,7 @@ class ByTemplate(_Named):
     def __init__(self, parameters: Parameters, template: Template, space: Keyspace, generation: str) -> None:
         super().__init__(parameters, generation)
         self.space = space
+        self.needs = template.fields
         self._template = template
 
     def local(self, values: tuple[Any, ...]) -> Hashable:
@@ -123,6 +126,7 @@ class ByRule(_Named):
     def __init__(self, parameters: Parameters, function: Callable[..., Any], space: Keyspace, generation: str) -> None:
         super().__init__(parameters, generation)
         self.space = space
+        self.needs = parameters.names
         self._rule = rule(function, parameters.signature, "key")
 
     def local(self, values: tuple[Any, ...]) -> Hashable:

@@ -136,10 +136,7 @@ class Names:
             raise ConfigurationError(
                 "invalidate needs tags= or namespace=; clear() forgets everything, delete() a single name", setting="tags"
             )
-        namespaces = () if namespace is None else (text(namespace, "namespace"),)
-        await self._side.store.invalidate(names=_generations(tags), namespaces=namespaces)
-        if self._core.hub.has_listeners:
-            self._core.hub.announcer.invalidated(tags=tuple(tags), namespace=namespace)
+        await self._side.invalidate(tags, None if namespace is None else text(namespace, "namespace"))
 
     async def _read(self, keys: list[Key]) -> list[Entry[Any] | Missing]:
         if not self._core.enabled:

@@ -6,10 +6,12 @@ the runtime they wait with, the view of the store that never does what their col
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from typing import TYPE_CHECKING
 
 from ._engine.fetch import Engine
+from ._engine.generations import tag_generation
 from ._runtime.foreground import Foreground
 from .capabilities import Glancing, TwoSided
 from .observe.reports import Reports
@@ -77,6 +79,19 @@ class Side:
         core, self.store = self._core, store
         reports = Reports(core.hub, store, core.clock.now)
         self.engine = Engine(store, self.runtime, self.flights, core.clock.now, core.draw, reports, self._raises)
+
+    async def invalidate(self, tags: Sequence[str], namespace: str | None = None) -> None:
+        """End what carries one of these tags, and all that a namespace holds."""
+        names = [tag_generation(tag) for tag in tags]
+        await self.store.invalidate(names=names, namespaces=() if namespace is None else (namespace,))
+        if self._core.hub.has_listeners:
+            self._core.hub.announcer.invalidated(tags=tuple(tags), namespace=namespace)
+
+    async def invalidate_function(self, name: str, generation: str) -> None:
+        """End all results of a function."""
+        await self.store.invalidate(names=(generation,))
+        if self._core.hub.has_listeners:
+            self._core.hub.announcer.invalidated(function=name)
 
     async def forget(self, keys: list[Key]) -> int:
         """Delete entries, so that no load that has begun counts, and return how many there were."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.keys.samples import LEAVES, Colour, Pair, Plain, same, values
 
 from stillroom.errors import ConfigurationError, UncacheableArgument
-from stillroom.keys import Template, digest, encode
+from stillroom.keys import Template, digest, encode, key_context
 
 SEPARATORS = [
     ":",
@@ -72,6 +72,17 @@ def test_the_expression_gives_what_render_gives(separator: str, a: object, b: ob
     template = Template(f"x'\"\\é{separator}{{a}}{separator}{{b}}{separator}{{b!hash}}", ("a", "b"))
     given_values = {"a": a, "b": b}
     assert compiled(template)(given_values) == template.render(given_values)
+
+
+@given(separators, arguments, arguments)
+def test_it_does_so_for_values_of_the_key_context(separator: str, a: object, b: object) -> None:
+    template = Template(f"{{@a}}{separator}{{b}}{separator}{{@a!hash}}{separator}{{@ab}}", ("a", "b"))
+    given_values = {"a": "argument", "b": b}
+    with key_context(a=a, ab=1):
+        text = template.render(given_values)
+        assert compiled(template)(given_values) == text
+    plain = Template(f"{{a}}{separator}{{b}}{separator}{{a!hash}}{separator}{{ab}}", ("a", "b", "ab"))
+    assert plain.render({"a": a, "b": b, "ab": 1}) == text
 
 
 @pytest.mark.parametrize("value", [10**18 - 1, 10**18, -1, 10**3000, "x" * 500, "Ärger", "a·b", "naïve", "ｎａｎ"])
@@ -178,6 +189,12 @@ def test_long_results_are_shortened() -> None:
     template = Template("x:{a}", ("a",))
     assert template.render({"a": "y" * 500}) == "x:" + "y" * 166 + "~" + digest("x:" + "y" * 500)
     assert template.render({"a": "y" * 198}) == "x:" + "y" * 198
+
+
+def test_whether_the_key_context_is_used_is_known() -> None:
+    template = Template("{@tenant}:{a}", ("a", "tenant"))
+    assert (template.fields, template.uses_context) == (("a",), True)
+    assert not Template("{tenant}", ("tenant",)).uses_context
 
 
 def test_the_parameters_in_use_are_known() -> None:

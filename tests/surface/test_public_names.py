@@ -12,7 +12,15 @@ import pytest
 
 import stillroom
 import stillroom.testing
-from stillroom import Cache, ConfigurationError, LockTimeout, StillroomError, StoreError, UncacheableArgument
+from stillroom import (
+    Cache,
+    ConfigurationError,
+    LockTimeout,
+    MissingKeyContext,
+    StillroomError,
+    StoreError,
+    UncacheableArgument,
+)
 from stillroom.entry import MISSING
 from stillroom.stores.memory import MemoryStore
 from stillroom.testing import ChaosStore, FakeClock, Hold
@@ -60,6 +68,7 @@ def test_every_public_name_is_documented(name: str) -> None:
         ConfigurationError("message", setting="ttl", given=0),
         UncacheableArgument("message", parameter="a", type=int),
         LockTimeout("message", name="lock", waited=1.5),
+        MissingKeyContext("message", name="tenant"),
         StoreError("message", store="memory", operation="read"),
     ],
 )

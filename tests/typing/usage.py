@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from stillroom import Cache, Load, current_load
+from stillroom import Cache, Load, current_load, default_key_context, key_context
 from stillroom.decorated import AsyncCachedFunction, AsyncCachedGenerator, CachedFunction, CachedGenerator, Decorator
 from stillroom.guards.circuit import Mode
 from stillroom.observe.stats import FunctionStats
@@ -625,3 +625,61 @@ async def a_coroutine_function_whose_calls_are_timed() -> None:
     assert_type(await rate("usd"), float)
     assert_type((await rate.slowness.peek("usd")).retry_after, float)
     await rate.slowness.reset("usd")
+
+
+def a_key_context() -> None:
+    default_key_context(locale="en")
+
+    @Cache()(key="menu:{@tenant}:{@locale}:{day}")
+    def menu(day: str) -> str:
+        return day
+
+    with key_context(tenant="acme") as nothing:
+        assert_type(nothing, None)
+        assert_type(menu("monday"), str)
+
+
+def a_function_that_changes_things() -> None:
+    cache = Cache()
+
+    @cache(key="user:{user_id}")
+    def get_user(user_id: int) -> str:
+        return str(user_id)
+
+    @cache.invalidates(of=get_user, map={"user_id": "id"}, tags=["team:{return}"], keys=["users"], all_of=[get_user])
+    def rename(id: int, name: str) -> int:
+        return len(name) + id
+
+    assert_type(rename(5, name="Ada"), int)
+
+    class Users:
+        @cache(key="name:{user_id}")
+        def name(self, user_id: int) -> str:
+            return str(user_id)
+
+        @cache.invalidates(of=[name, get_user], namespace="users")
+        def rename(self, user_id: int) -> int:
+            return user_id
+
+        @cache.invalidates(keys=["users"])
+        @classmethod
+        def create(cls, name: str) -> str:
+            return name
+
+        @staticmethod
+        @cache.invalidates(keys=["users"])
+        def count(users: list[str]) -> int:
+            return len(users)
+
+    assert_type(Users().rename(5), int)
+    assert_type(Users.create("Ada"), str)
+    assert_type(Users.count(["Ada"]), int)
+
+
+async def a_coroutine_function_that_changes_things() -> None:
+    @Cache().invalidates(tags=["users"])
+    async def rename(id: int, name: str) -> int:
+        return len(name) + id
+
+    waiting: Coroutine[Any, Any, int] = rename(5, "Ada")
+    assert_type(await waiting, int)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .._runtime.forks import ForkSafeLock
 from ..entry import MISSING, Entry
+from ..keys import Held
 from .call import Purpose
 from .verdict import is_idle, warm_at
 
@@ -76,7 +77,8 @@ class Warmer:
             timer.cancel()
 
     def _wake_at(self, when: float, call: Call, read_at: float | None) -> None:
-        timer = self._runtime.later(when, lambda: self._wake(call))
+        held = Held()  # the timer goes off in a context of its own
+        timer = self._runtime.later(when, lambda: self._wake(call, held))
         with self._lock:
             former = self._timers.pop(call.key, None)
             if self._is_retired:
@@ -98,9 +100,11 @@ class Warmer:
         if timer is not None:
             timer.cancel()
 
-    def _wake(self, call: Call) -> None:
+    def _wake(self, call: Call, held: Held) -> None:
         flight = self._flights.solo(call.key, ())
-        if not self._runtime.spawn(flight, lambda: self._refresh(call, flight)):
+        with held:
+            has_room = self._runtime.spawn(flight, lambda: self._refresh(call, flight))
+        if not has_room:
             self._let_go(call.key)
 
     async def _refresh(self, call: Call, errand: Flight) -> None:

@@ -10,11 +10,15 @@ A call has two keys, and both answer one question: are the arguments of two call
 Local keys are equal exactly if their texts are, so it never matters which of the two a store goes by. What cannot be told apart
 reliably is refused with `stillroom.errors.UncacheableArgument`; nothing here falls back on ``repr``, ``hash`` or an address.
 
+Templates may also name values that are no arguments: those of the key context (`key_context`).
+
 `Instances` numbers what a method is called on, where that is not a value itself.
 """
 
+from .context import Held, default_key_context, key_context
 from .digest import digest, is_shortened, shorten
 from .encode import encode, has_value_identity
+from .fields import Field, parse_field
 from .instances import InstanceNumber, Instances, instances
 from .local import ENCODED, FLAT, INSTANCE, LocalKey, local_key, text_of
 from .refusals import alternatives
@@ -25,17 +29,22 @@ __all__ = [
     "ENCODED",
     "FLAT",
     "INSTANCE",
+    "Field",
+    "Held",
     "InstanceNumber",
     "Instances",
     "LocalKey",
     "Template",
     "alternatives",
+    "default_key_context",
     "digest",
     "encode",
     "has_value_identity",
     "instances",
     "is_shortened",
+    "key_context",
     "local_key",
+    "parse_field",
     "register_key_type",
     "shorten",
     "text_of",

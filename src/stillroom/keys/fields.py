@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from ..errors import ConfigurationError, UncacheableArgument
+from .context import values_now
 from .refusals import alternatives
 
-__all__ = ["Field", "Piece", "parse"]
+__all__ = ["Field", "Piece", "parse", "parse_field"]
 
 
 class Field(NamedTuple):
@@ -18,7 +19,7 @@ class Field(NamedTuple):
     Attributes:
         source: the field as written, without its braces.
         path: the field as errors call it, such as ``user.id``.
-        root: the parameter it starts from.
+        root: what it starts from: a parameter, or with an ``@`` before it, a value of the key context.
         steps: the attributes and items to follow from there.
         is_hashed: it stands for the digest of its value.
         template: the template it is from, for errors.
@@ -31,8 +32,21 @@ class Field(NamedTuple):
     is_hashed: bool
     template: str
 
+    @property
+    def context(self) -> str | None:
+        """The name of the value of the key context that it starts from; ``None`` if it starts from a parameter."""
+        return self.root[1:] if self.root.startswith("@") else None
+
+    def start(self, arguments: Mapping[str, object]) -> object:
+        """Return what it starts from, given the values of the parameters.
+
+        Raises:
+            MissingKeyContext: the key context does not have it.
+        """
+        return arguments[self.root] if self.context is None else values_now()[self.context]
+
     def lookup(self, value: object) -> object:
-        """Return the field's value, given the value of its parameter.
+        """Return the field's value, given the value that it starts from.
 
         Raises:
             UncacheableArgument: an attribute or item is not there.
@@ -74,7 +88,7 @@ Piece: TypeAlias = "str | Field"
 
 # Left to `re` to compile when the first template is read: most programs have none.
 _PIECE = r"(?P<text>[^{}]+|\{\{|\}\})|\{(?P<field>[^{}]*)\}|(?P<stray>[{}])"
-_FIELD = r"(?P<root>[^\W\d]\w*)(?P<steps>(?:\.[^\W\d]\w*|\[[^\[\]]+\])*)(?:!(?P<conversion>\w*))?"
+_FIELD = r"(?P<root>@?[^\W\d]\w*)(?P<steps>(?:\.[^\W\d]\w*|\[[^\[\]]+\])*)(?:!(?P<conversion>\w*))?"
 _STEP = r"\.(\w+)|\[([^\[\]]+)\]"
 
 
@@ -92,6 +106,21 @@ def parse(source: object, parameters: Sequence[str], setting: str) -> list[Piece
         raise ConfigurationError(message, setting=setting, given=source)
     reader = _Reader(source, parameters, setting)
     return list(reader.pieces())
+
+
+def parse_field(source: object, parameters: Sequence[str], setting: str) -> Field:
+    """Read a single field, with its braces or without them.
+
+    Raises:
+        ConfigurationError: it is no field, or names what is no parameter.
+    """
+    braced = f"{{{source}}}" if isinstance(source, str) and not source.startswith("{") else source
+    pieces = parse(braced, parameters, setting)
+    if len(pieces) != 1 or not isinstance(pieces[0], Field) or pieces[0].is_hashed:
+        raise ConfigurationError(
+            f"{setting} must lead to a value, as user_id or user.id do, not {source!r}", setting=setting, given=source
+        )
+    return pieces[0]
 
 
 class _Reader:
@@ -123,7 +152,7 @@ class _Reader:
             raise self._error(self._trailing(source, found.end()))
         if found["conversion"] not in (None, "hash"):
             raise self._error(f"asks for {{{source}}}, but the only conversion is !hash")
-        if found["root"] not in self._parameters:
+        if not found["root"].startswith("@") and found["root"] not in self._parameters:
             raise self._error(
                 f"names {found['root']!r}, which is no parameter: {alternatives(found['root'], self._parameters)}"
             )

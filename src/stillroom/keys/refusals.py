@@ -45,7 +45,10 @@ class Refused(Exception):
         """Make the error for the user, who gave the value for ``parameter``."""
         path = parameter + self._path()
         root = re.split(r"[.\[({ ]", parameter, maxsplit=1)[0]
-        ways = [f'leave the parameter out with ignore=("{root}",)', 'name what counts with key="..."']
+        if root.startswith("@"):
+            ways = [f"name what counts of it, as in {{{root}.id}}"]
+        else:
+            ways = [f'leave the parameter out with ignore=("{root}",)', 'name what counts with key="..."']
         ways += [self.remedy] if self.remedy else []
         message = f"{path} cannot be part of a key: {self.reason}. Ways out: {'; '.join(ways)}."
         return UncacheableArgument(message, parameter=path, type=self.kind)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from ..errors import ConfigurationError
+from .context import values_now
 from .digest import LONGEST, digest, shorten
 from .encode import encode
 from .fields import Field, Piece, parse
@@ -36,7 +37,8 @@ class Template:
 
     Args:
         source: the template: text with fields in braces. A field names a parameter, with attributes (``{user.id}``) and items
-            (``{doc[slug]}``) if need be. ``{query!hash}`` stands for a digest. A brace itself is written twice.
+            (``{doc[slug]}``) if need be; with an ``@``, a value of the key context (``{@tenant}``). ``{query!hash}`` stands for
+            a digest. A brace itself is written twice.
         parameters: the names that fields may start with.
         setting: what users call the template, for errors.
 
@@ -46,15 +48,18 @@ class Template:
     Attributes:
         source: the template as given.
         fields: the parameters it uses.
+        uses_context: whether it uses the key context.
     """
 
-    __slots__ = ("_escaped", "_pieces", "_plain_words", "fields", "source")
+    __slots__ = ("_escaped", "_pieces", "_plain_words", "fields", "source", "uses_context")
 
     def __init__(self, source: str, parameters: Sequence[str], setting: str = "key") -> None:
         self._pieces = parse(source, parameters, setting)
         separators = _separators(self._pieces, source, setting)
         self.source = source
-        self.fields = tuple(dict.fromkeys(piece.root for piece in self._pieces if isinstance(piece, Field)))
+        fields = [piece for piece in self._pieces if isinstance(piece, Field)]
+        self.fields = tuple(dict.fromkeys(field.root for field in fields if field.context is None))
+        self.uses_context = any(field.context is not None for field in fields)
         self._escaped = re.compile(f"[{re.escape(''.join(sorted({*separators, '%'})))}]")
         # The quickest test for strings that are written as they are; identifiers hold "_" and marks, which may be separators.
         is_in_names = any(f"a{separator}".isidentifier() for separator in separators)
@@ -73,9 +78,10 @@ class Template:
 
         Raises:
             UncacheableArgument: a field leads to nothing, or to a value that cannot be keyed.
+            MissingKeyContext: a value of the key context is not set.
         """
         pieces = self._pieces
-        return shorten("".join([p if isinstance(p, str) else self._text(p, arguments[p.root]) for p in pieces]))
+        return shorten("".join([p if isinstance(p, str) else self._text(p, p.start(arguments)) for p in pieces]))
 
     def expression(self, variables: Mapping[str, str], prefix: str = "_key_") -> tuple[str, dict[str, object]]:
         """Return Python source that gives what `render` gives, from variables.
@@ -85,7 +91,7 @@ class Template:
             prefix: how the names that the expression uses begin; underscores are added should a variable begin like this, too.
 
         Returns:
-            An expression, which assigns one local variable on the way, and the globals that it needs.
+            An expression, which assigns local variables on the way, and the globals that it needs.
         """
         while any(variable.startswith(prefix) for variable in variables.values()):
             prefix += "_"
@@ -96,18 +102,24 @@ class Template:
                 parts.append(_quoted(piece))
             else:
                 scope[f"{prefix}part{index}"] = self._texts_of(piece)
-                parts.append(f"{{{self._inline(piece, variables[piece.root], prefix, index)}}}")
+                if piece.context is not None:
+                    scope |= {f"{prefix}context": values_now, f"{prefix}name{index}": piece.context}
+                parts.append(f"{{{self._inline(piece, variables, prefix, index)}}}")
         text = f'{prefix}text := f"{"".join(parts)}"'
         return f"({prefix}text if {prefix}len({text}) <= {LONGEST} else {prefix}shorten({prefix}text))", scope
 
-    def _inline(self, field: Field, variable: str, prefix: str, index: int) -> str:
-        call = f"{prefix}part{index}({variable})"
+    def _inline(self, field: Field, variables: Mapping[str, str], prefix: str, index: int) -> str:
+        p = prefix
+        if field.context is None:
+            first = variable = variables[field.root]
+        else:
+            variable = f"{p}value{index}"
+            first = f"({variable} := {p}context()[{p}name{index}])"
         if field.steps or field.is_hashed:
-            return call
-        kind = f"{prefix}type({variable}) is {prefix}"
-        is_int = f"{kind}int and -1 < {variable} < {_PLAIN_INT}"
-        is_word = f"{kind}str and {variable}.{self._plain_words}() and {variable} not in {prefix}words"
-        return f"{variable} if {is_int} else {variable} if {is_word} else {call}"
+            return f"{p}part{index}({first})"
+        is_int = f"{p}type({first}) is {p}int and -1 < {variable} < {_PLAIN_INT}"
+        is_word = f"{p}type({variable}) is {p}str and {variable}.{self._plain_words}() and {variable} not in {p}words"
+        return f"{variable} if {is_int} else {variable} if {is_word} else {p}part{index}({variable})"
 
     def _texts_of(self, field: Field) -> Callable[[object], str]:
         return lambda value: self._text(field, value)
