@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from ._runtime.clock import SystemClock
 from ._runtime.runtime import drive
+from .batching import Batching
 from .core import Core
 from .decorate import Identity, checked, decorate, ttl_rule
 from .durations import Duration
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Cache", "cache"]
 
 
-class Cache(Verbs, Invalidating, Protecting):
+class Cache(Verbs, Invalidating, Protecting, Batching):
     """A cache for the results of functions, and for values stored by name.
 
     Calling it makes a decorator. What it decorates before `configure` follows it.

@@ -1,22 +1,24 @@
-"""What a store may be besides a `Store`: one that blocking callers and event loops reach in different ways, or one that can
-answer a hit in fewer steps. A cache asks for these, and does without them where there are none.
+"""What a store may be besides a `Store`: one that blocking callers and event loops reach in different ways, one that can answer
+a hit in fewer steps, or one that leases several keys at once. A cache asks for these, and does without them where there are
+none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
-from .protocols import Lookup, Serializer, Store
+from .protocols import Key, Lease, Lookup, Reading, Serializer, Store
 
 if TYPE_CHECKING:
-    from .errors import StoreError
+    from .entry import Entry
+    from .errors import StoreError, UncacheableValue
     from .guards.lock import Locks
     from .guards.tally import Tallies
     from .stores.memory import MemoryStore
     from .stores.outage import Health
 
-__all__ = ["Glancing", "TwoSided", "Watcher"]
+__all__ = ["Bulk", "Glancing", "Settlement", "TwoSided", "Wanted", "Watcher"]
 
 
 @runtime_checkable
@@ -116,6 +118,29 @@ class Glancing(Protocol):
 
     async def glance_many(self, prepared: Sequence[Any]) -> list[tuple[bool, Any]]:
         """Do what `glance` does for several keys, in one round trip and for callers of either colour."""
+        ...
+
+
+Wanted: TypeAlias = "tuple[Lookup, Reading | None]"
+"""A key to take a lease on, and what is known of it; see `Store.lease`."""
+Settlement: TypeAlias = "tuple[Key, Entry[Any] | None, Lease]"
+"""What a load under a lease has brought: an entry to fill the key with, or nothing."""
+
+
+@runtime_checkable
+class Bulk(Protocol):
+    """A store that can do for several keys in one step what `Store` does for one."""
+
+    async def lease_many(self, wanted: Sequence[Wanted], *, renew: bool = False, alone: bool = False) -> list[Lease]:
+        """Take a lease on each key; see `Store.lease`. If one cannot be had, none is held afterwards."""
+        ...
+
+    async def settle_many(self, settlements: Sequence[Settlement]) -> list[UncacheableValue | None]:
+        """Give leases back, filled or not, and return for each why its value could not be stored, if that is why it was not."""
+        ...
+
+    async def stand(self, leases: Sequence[Lease]) -> list[bool]:
+        """Tell for each lease whether it still stands; see `Store.stands`."""
         ...
 
 

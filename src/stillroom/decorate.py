@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .form import Form
     from .policy import Policy
 
-__all__ = ["Identity", "checked", "decorate", "ttl_rule"]
+__all__ = ["Cached", "Identity", "cached", "checked", "decorate", "ttl_rule"]
 
 HELPERS = ("bypass", "invalidate", "invalidate_all", "key", "many", "peek", "put", "refresh", "stats")
 
@@ -55,27 +55,32 @@ class Identity(NamedTuple):
 def decorate(core: Core, target: Any, identity: Identity, form: Form, policy_for: Callable[[inspect.Signature], Policy]) -> Any:
     """Return the cached form of a function, method, class method or static method."""
     if isinstance(target, GuardedMethod):
-        made = _cached(core, target.function, identity, form, policy_for)
+        made = cached(core, target.function, identity, form, policy_for)
         return made.descriptor(of_class=target.is_of_class)
     if isinstance(target, staticmethod):
-        return staticmethod(_cached(core, cast("staticmethod[..., Any]", target).__func__, identity, form, policy_for).caller)
+        return staticmethod(cached(core, cast("staticmethod[..., Any]", target).__func__, identity, form, policy_for).caller)
     if isinstance(target, classmethod):
-        return _cached(core, cast("classmethod[Any, ..., Any]", target).__func__, identity, form, policy_for).descriptor(
+        return cached(core, cast("classmethod[Any, ..., Any]", target).__func__, identity, form, policy_for).descriptor(
             of_class=True
         )
     if not callable(target):
         raise ConfigurationError(f"only something callable can be cached, not {target!r}", setting="function", given=target)
-    made = _cached(core, target, identity, form, policy_for)
+    made = cached(core, target, identity, form, policy_for)
     return made.descriptor(of_class=False) if stands_in_class(target) else made.caller
 
 
-class _Cached:
-    """A cached function in the making."""
+class Cached:
+    """A cached function in the making.
+
+    Attributes:
+        operations: everything that it does.
+        caller: what users call.
+    """
 
     def __init__(self, function: Callable[..., Any], parameters: Parameters, operations: Operations) -> None:
         self._function = function
         self._parameters = parameters
-        self._operations = operations
+        self.operations = operations
         self.caller = _dressed(function, operations, _caller(function, parameters, operations))
 
     def descriptor(self, *, of_class: bool) -> Any:
@@ -83,24 +88,37 @@ class _Cached:
         unbinding = self._parameters.unbinding
         if unbinding is None:
             return self.caller  # nothing to bind to
-        call = _caller(self._function, self._parameters, self._operations, prelude=f"    {unbinding}\n")
-        body = {"__slots__": (), "__call__": call, "__func__": staticmethod(self.caller), "operations": self._operations}
+        call = _caller(self._function, self._parameters, self.operations, prelude=f"    {unbinding}\n")
+        body = {"__slots__": (), "__call__": call, "__func__": staticmethod(self.caller), "operations": self.operations}
         body |= {"__doc__": self._function.__doc__, "__module__": self.caller.__module__}
         return descriptor(self.caller, type("BoundFunction", (BoundFunction,), body), of_class=of_class)
 
 
-def _cached(
+def cached(
     core: Core,
     function: Callable[..., Any],
     identity: Identity,
     form: Form,
     policy_for: Callable[[inspect.Signature], Policy],
-) -> _Cached:
+    written: Callable[..., Any] | None = None,
+    of_type: type[Operations] = Operations,
+) -> Cached:
+    """Return the cached form of a function.
+
+    Args:
+        core: the cache's parts.
+        function: the function.
+        identity: which entries it has.
+        form: in what form its values are stored.
+        policy_for: returns its policy, given its signature.
+        written: the function as the user wrote it, if this one stands for it.
+        of_type: what runs it.
+    """
     parameters = Parameters.of(function)
     name = _name(function, identity)
-    label = core.labels.claim(name, unguarded(function)) if identity.name is None else Label()
+    label = core.labels.claim(name, unguarded(written or function)) if identity.name is None else Label()
     keying, template = _keying(core, parameters, name, identity, label)
-    operations = Operations(
+    operations = of_type(
         core,
         function,
         Kind.of(function),
@@ -114,7 +132,7 @@ def _cached(
         label.is_shareable,
     )
     core.register(operations, template)
-    return _Cached(function, parameters, operations)
+    return Cached(function, parameters, operations)
 
 
 def _caller(

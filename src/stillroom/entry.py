@@ -11,7 +11,7 @@ import enum
 from dataclasses import dataclass
 from typing import Final, Generic, TypeAlias, TypeVar
 
-__all__ = ["MISSING", "Entry", "Generations", "Missing", "Tags"]
+__all__ = ["ABSENT", "MISSING", "Entry", "Generations", "Missing", "Tags"]
 
 V = TypeVar("V")
 
@@ -34,6 +34,17 @@ MISSING: Final = Missing.MISSING
 Tags: TypeAlias = tuple[tuple[str, object], ...]
 """Names of generations, each with its token as it was before the load began, or ``None`` if that is not known."""
 
+
+class _Absent(Exception):
+    """The type of `ABSENT`."""
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT: Final = _Absent()
+"""What a batch function brings for an item that it did not return. It is stored as errors are, and raised to nobody."""
+
 Generations: TypeAlias = tuple[object, ...]
 """Generation tokens, in the order of the names they were asked for. Only a store looks into them; others compare them."""
 
@@ -49,7 +60,7 @@ class Entry(Generic[V]):
         expires_at: when the entry is of no more use to anybody, all windows for stale values included.
         cost: how many seconds the load took.
         generations: the tokens of its generations, read before the load began.
-        is_error: the value is an exception to raise, remembered by ``cache_errors``.
+        is_error: the value is an exception to raise, remembered by ``cache_errors``; or `ABSENT`, by ``missing_ttl``.
         retry_at: after a failed refresh, the time before which the origin is left alone.
         plain_until: until when a hit needs no decision, so that the plain hit path may answer it.
         tags: generations that it carries besides those that its caller goes by, as far as `generations` has not got them.

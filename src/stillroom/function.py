@@ -31,6 +31,7 @@ from .stepping import run_within
 if TYPE_CHECKING:
     from .compile import Bound, PlainPath
     from .core import Core
+    from .entry import Entry
     from .form import Form
     from .keying import Keying
     from .keys import Template
@@ -295,14 +296,20 @@ class Operations:
         if not self.is_on:  # what this would replace is out of date
             await self._side.forget([lookup.key])
             return
-        policy, now = self.source.policy, self.core.clock.now()
-        ttl = ttl_of(policy, partial(self.keying.arguments, bound.values), value)
-        if ttl <= 0:  # the rule for it says that this value is not to be stored, and the former one is out of date
+        entry = self.entry_of(value, bound.values)
+        if entry is None:
             await self._side.forget([lookup.key])
             return
-        kept = self.kind.unshown(self.kept(value))
-        await self._side.store.write([(lookup, made(kept, policy, ttl, now, 0.0, (), self.core.draw()))])
+        await self._side.store.write([(lookup, entry)])
         self._side.flights.drop(lookup.key)
+
+    def entry_of(self, value: Any, values: tuple[Any, ...]) -> Entry[Any] | None:
+        """Return the entry for a value given by a user; ``None`` if the rule for its ttl says that it is not to be stored."""
+        policy, now = self.source.policy, self.core.clock.now()
+        ttl = ttl_of(policy, partial(self.keying.arguments, values), value)
+        if ttl <= 0:  # and whatever it would replace is out of date
+            return None
+        return made(self.kind.unshown(self.kept(value)), policy, ttl, now, 0.0, (), self.core.draw())
 
     async def _many(self, bounds: list[Bound]) -> list[tuple[bool, Any]]:
         """Answer several calls: for each, whether it was a plain hit, and its value or else its answer."""

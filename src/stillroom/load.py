@@ -34,7 +34,7 @@ from .errors import LoadAborted, StillroomError, UncacheableArgument
 from .kinds import Recording
 from .settings import text
 
-__all__ = ["Load", "LoadTags", "Said", "current_load", "within"]
+__all__ = ["Load", "LoadTags", "Said", "current_load", "repeat", "within"]
 
 
 class Said:
@@ -102,6 +102,12 @@ class Said:
             shown = value.items if isinstance(value, Recording) else value
             self.given = deepcopy(shown) if self.copies else shown
         return self.given
+
+    def repeat(self, other: Said) -> None:
+        """Say what was said of several values at once, of which this load's is one."""
+        self.ttl, self.is_skipped, self.aborted = other.ttl, other.is_skipped, other.aborted
+        if other.added:
+            self.add(other.added)
 
     def end(self, value: object = MISSING) -> None:
         """Let nothing more be said; ``MISSING`` stands for the value of a function that raised."""
@@ -245,6 +251,13 @@ def current_load() -> Load:
     if said is None:
         raise StillroomError("current_load() was called outside of a load: no cached function is being loaded in this context")
     return Load(said)
+
+
+def repeat(other: Said) -> None:
+    """Let the load that is running here say what was said of several values at once."""
+    said = _CURRENT.get()
+    if said is not None:
+        said.repeat(other)
 
 
 class within:  # noqa: N801 - reads as a statement

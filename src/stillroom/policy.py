@@ -51,6 +51,7 @@ class Policy:
         jitter: by up to what fraction ``ttl`` is shortened, at random.
         store_if: a predicate on the value; what fails it is not stored.
         cache_errors: how long errors of each type are remembered.
+        missing_ttl: for how long it is remembered that there is no such item; ``None`` if it is not.
         shares_loads: whether callers of the same key share one load.
         waits_its_turn: whether a load waits while another process loads the same key.
         copy: whether values are copied deeply on their way in and out.
@@ -70,6 +71,7 @@ class Policy:
     jitter: float = 0.0
     store_if: Callable[[Any], bool] | None = None
     cache_errors: tuple[tuple[type[Exception], float], ...] = ()
+    missing_ttl: float | None = None
     shares_loads: bool = True
     waits_its_turn: bool = False
     copy: bool = False
@@ -82,6 +84,10 @@ class Policy:
     def with_rule(self, ttl: TtlRule) -> Policy:
         """Return the same policy with a rule for the ttl."""
         return replace(self, ttl=ttl)
+
+    def with_missing(self, missing_ttl: Duration | None) -> Policy:
+        """Return the same policy for a function of which items may be missing, and for how long that is remembered."""
+        return replace(self, missing_ttl=_optional(missing_ttl, "missing_ttl"))
 
     @classmethod
     def checked(

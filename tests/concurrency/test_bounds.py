@@ -33,7 +33,7 @@ def quick_switches() -> Iterator[None]:
 def leftovers(cache: Cache) -> dict[str, int]:
     """Return how much there is of everything that must vanish by itself."""
     core, store = cache._core, inner(cache)
-    warmer = core.blocking.engine._loader._warmer
+    warmer = core.blocking.engine.loader._warmer
     partitions = list(store._partitions)
     return {
         "flights": len(core.flights),

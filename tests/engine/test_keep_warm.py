@@ -233,7 +233,7 @@ async def test_a_key_that_was_let_go_leaves_nothing_behind(scene: Scene, origin:
         origin.error = OSError("down")
     for _ in range(300):
         await scene.later(1)
-    warmer = scene.cache._core.blocking.engine._loader._warmer
+    warmer = scene.cache._core.blocking.engine.loader._warmer
     assert scene.clock.pending == 0
     assert not warmer._timers
     assert not warmer._read_at

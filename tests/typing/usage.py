@@ -683,3 +683,56 @@ async def a_coroutine_function_that_changes_things() -> None:
 
     waiting: Coroutine[Any, Any, int] = rename(5, "Ada")
     assert_type(await waiting, int)
+
+
+# Batch functions
+
+
+def a_batch_function() -> None:
+    @Cache().batch(ttl="10m", key="{shop}:{sku}", over="skus", missing_ttl="1m", window="1ms", max_size=10)
+    def prices(skus: list[str], shop: str = "corner") -> dict[str, float]:
+        return {sku: len(sku) / 2 for sku in skus if sku}
+
+    assert_type(prices(["tea", ""]), dict[str, float])
+    assert_type(prices.refresh(["tea"], shop="corner"), dict[str, float])
+    assert_type(prices.bypass(["tea"]), dict[str, float])
+    assert_type(prices.peek(["tea"]), dict[Any, float])
+    assert_type(prices.invalidate(["tea"]), int)
+    assert_type(prices.one("tea"), float | None)
+    assert_type(prices.one.invalidate("tea"), bool)
+    assert_type(prices.stats, FunctionStats)
+    prices.put({"tea": 2.5})
+    prices.invalidate_all()
+
+
+async def a_batch_coroutine_function() -> None:
+    @Cache().batch(ttl="10m")
+    async def lengths(words: list[str]) -> list[int]:
+        return [len(word) for word in words]
+
+    assert_type(await lengths(["tea"]), list[int])
+    assert_type(await lengths.refresh(["tea"]), list[int])
+    assert_type(await lengths.peek(["tea"]), dict[Any, int])
+    assert_type(await lengths.invalidate(["tea"]), int)
+    assert_type(await lengths.one("tea"), int | None)
+    await lengths.put({"tea": 3})
+    await lengths.invalidate_all()
+
+
+def batch_methods() -> None:
+    cache = Cache()
+
+    class Shop:
+        @cache.batch(ttl="10m")
+        def prices(self, skus: list[str]) -> dict[str, int]:
+            return {sku: len(sku) for sku in skus}
+
+        @cache.batch(ttl="10m")
+        @classmethod
+        def of_all(cls, skus: list[str]) -> list[int]:
+            return [len(sku) for sku in skus]
+
+    assert_type(Shop().prices(["tea"]), dict[str, int])
+    assert_type(Shop().prices.invalidate(["tea"]), int)
+    assert_type(Shop().of_all(["tea"]), list[int])
+    assert_type(Shop.of_all(["tea"]), list[int])

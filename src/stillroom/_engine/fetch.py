@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..entry import MISSING
 from ..observe.outcome import Outcome
+from ..stores.bulk import bulk
 from .call import Answer, Call, Purpose, served
 from .containment import Containment
 from .loading import LOST, Loader, Look
@@ -24,9 +25,9 @@ from .verdict import Verdict, is_spared, judge, rescues
 if TYPE_CHECKING:
     from .._runtime.flights import Flight, Flights
     from .._runtime.runtime import Runtime
-    from ..protocols import Store
+    from ..protocols import Reading, Store
 
-__all__ = ["Engine", "Reporter"]
+__all__ = ["Engine", "Reporter", "brought"]
 
 
 class Reporter(Protocol):
@@ -80,12 +81,13 @@ class Engine:
         self.now = now
         self._draw = draw
         self.reporter = reporter
-        self._contain = Containment(store, reporter, raises)
-        self._loader = Loader(store, runtime, flights, now, draw, reporter, self._contain)
+        self.bulk = bulk(store)
+        self.contain = Containment(store, reporter, raises)
+        self.loader = Loader(store, runtime, flights, now, draw, reporter, self.contain)
 
     def retire(self) -> None:
         """Start nothing any more by itself: another engine takes over."""
-        self._loader.retire()
+        self.loader.retire()
 
     async def fetch(self, call: Call, look: Look | None = None) -> Answer:
         """Answer a call from the store, or from a load; a caller that has looked into the store already says what it found."""
@@ -109,7 +111,7 @@ class Engine:
         try:
             readings = await self.store.read([call.lookup for call in calls])
         except Exception as error:
-            self._contain("read", error)
+            self.contain("read", error)
             readings = [LOST] * len(calls)
         return await self.fetch_all([(call, (one, landings)) for call, one in zip(calls, readings, strict=True)])
 
@@ -126,7 +128,7 @@ class Engine:
 
     async def take(self, call: Call) -> Take:
         """Begin a load whose value comes in pieces."""
-        return await self._loader.take(call)
+        return await self.loader.take(call)
 
     async def refresh(self, call: Call) -> Answer:
         """Load now, whatever is stored, and store the value; loads that began earlier no longer count."""
@@ -134,11 +136,11 @@ class Engine:
         flight = self.flights.start(call.key, reading.generations, replace=True)
         assert flight is not None  # replace=True always starts one
         try:
-            await self.runtime.lead(flight, self._loader.load(call, flight, None, Purpose.RENEW))
+            await self.runtime.lead(flight, self.loader.load(call, flight, None, Purpose.RENEW))
         finally:
             if flight.result is None:
-                await self._leave(flight)
-        answer = _brought(flight, leads=True)
+                await self.leave(flight)
+        answer = brought(flight, leads=True)
         if answer is None:
             return await self.fetch(call)
         if answer.outcome is Outcome.MISS:
@@ -151,27 +153,32 @@ class Engine:
         try:
             return (await self.store.read((call.lookup,)))[0], landings
         except Exception as error:
-            self._contain("read", error)
+            self.contain("read", error)
             return LOST, landings
 
     def _from_store(self, call: Call, look: Look) -> Answer | None:
         """Return the answer that needs no load; a refresh that is due is started behind."""
-        reading, policy, now = look[0], call.source.policy, self.now()
-        entry = reading.entry
+        answer, is_due = self.judged(call, look[0])
+        if is_due:
+            flight = self.flights.start(call.key, look[0].generations)
+            if flight is not None:  # otherwise somebody is at it already
+                self._spawn(flight, call, look, Purpose.REFRESH_BEHIND)
+        return answer
+
+    def judged(self, call: Call, reading: Reading) -> tuple[Answer | None, bool]:
+        """Return the answer that needs no load, and whether a refresh is due."""
+        entry, policy, now = reading.entry, call.source.policy, self.now()
         if entry is MISSING:
-            return None
+            return None, False
         if policy.keep_warm:
-            self._loader.note_read(call.key, now)
+            self.loader.note_read(call.key, now)
         draw = self._draw() if policy.refresh_ahead == "xfetch" else 1.0
         verdict = judge(entry, policy, now, reading.uses, draw)
         if verdict is Verdict.EXPIRED:
             spared = is_spared(entry, now) and rescues(entry, policy, now)
-            return served(entry, Outcome.STALE) if spared else None
-        if verdict is not Verdict.FRESH and not is_spared(entry, now):
-            flight = self.flights.start(call.key, reading.generations)
-            if flight is not None:  # otherwise somebody is at it already
-                self._spawn(flight, call, look, Purpose.REFRESH_BEHIND)
-        return served(entry, Outcome.STALE if verdict is Verdict.STALE else Outcome.HIT)
+            return served(entry, Outcome.STALE) if spared else None, False
+        is_due = verdict is not Verdict.FRESH and not is_spared(entry, now)
+        return served(entry, Outcome.STALE if verdict is Verdict.STALE else Outcome.HIT), is_due
 
     async def _from_flight(self, call: Call, look: Look) -> Answer | None:
         """Return what a flight brings, or the stale value if that takes too long.
@@ -179,10 +186,7 @@ class Engine:
         ``None`` says that there is nothing for this caller: the flight was abandoned, or brought what only one can use.
         """
         reading, policy = look[0], call.source.policy
-        if policy.shares_loads and reading is not LOST:  # without tokens, nobody can tell which flight is from before what
-            flight, leads = self.flights.board(call.lookup.key, reading.generations, self.runtime.blocking)
-        else:
-            flight, leads = self.flights.solo(call.lookup.key, reading.generations), True
+        flight, leads = self.board(call, reading)
         if not leads and flight.has_begun and not await self._still_counts(flight):
             return None
         joined, is_late = not leads, not leads and flight.has_begun
@@ -190,15 +194,21 @@ class Engine:
             return await self._impatiently(flight, leads, is_late, call, look)
         try:
             if leads or not flight.claimed:
-                leads = await self.runtime.lead(flight, self._loader.load(call, flight, look))
+                leads = await self.runtime.lead(flight, self.loader.load(call, flight, look))
             else:
                 await self.runtime.wait(flight, None)
         finally:
             if joined or flight.result is None:  # of a flight that nobody joined, and that has ended, nothing is left to leave
-                await self._leave(flight)
-        return _brought(flight, leads) if not is_late or await self._is_untouched(flight) else None
+                await self.leave(flight)
+        return brought(flight, leads) if not is_late or await self.is_untouched(flight) else None
 
-    async def _is_untouched(self, flight: Flight) -> bool:
+    def board(self, call: Call, reading: Reading) -> tuple[Flight, bool]:
+        """Join the flight of a call, or start one; return it, and whether the call leads it."""
+        if reading is LOST or not call.source.policy.shares_loads:  # without tokens, nobody can tell what is from before what
+            return self.flights.solo(call.lookup.key, reading.generations), True
+        return self.flights.board(call.lookup.key, reading.generations, self.runtime.blocking)
+
+    async def is_untouched(self, flight: Flight) -> bool:
         """Tell whether what a flight brought may be served to somebody who has boarded it while its load was running.
 
         Nobody knew then of the tags that the load has added. That call may have begun after an invalidation of one of them.
@@ -208,7 +218,7 @@ class Engine:
         try:
             return flight.lease is not None and await self.store.untouched(flight.lease, flight.tags)
         except Exception as error:
-            self._contain("read", error)
+            self.contain("read", error)
             return False
 
     async def _still_counts(self, flight: Flight) -> bool:
@@ -220,14 +230,14 @@ class Engine:
         try:
             stands = flight.lease is not None and await self.store.stands(flight.lease)
         except Exception as error:
-            self._contain("read", error)
+            self.contain("read", error)
         finally:
             if not stands:
                 self.flights.remove(flight)
-                await self._leave(flight)
+                await self.leave(flight)
         return stands
 
-    async def _leave(self, flight: Flight) -> None:
+    async def leave(self, flight: Flight) -> None:
         """Stop waiting; the last to leave before the end calls the load off."""
         if self.flights.leave(flight):
             await self.runtime.called_off(flight)
@@ -246,18 +256,18 @@ class Engine:
             self.flights.leave(flight)
         if flight.result is None:
             return served(entry, Outcome.STALE)
-        return _brought(flight, leads) if not is_late or await self._is_untouched(flight) else None
+        return brought(flight, leads) if not is_late or await self.is_untouched(flight) else None
 
     def _spawn(self, flight: Flight, call: Call, look: Look, purpose: Purpose) -> bool:
         flight.stays = True
-        if self.runtime.spawn(flight, lambda: self._loader.load(call, flight, look, purpose)):
+        if self.runtime.spawn(flight, lambda: self.loader.load(call, flight, look, purpose)):
             return True
         self.flights.abandon(flight)
         self.reporter.refresh_refused(call)
         return False
 
 
-def _brought(flight: Flight, leads: bool) -> Answer | None:
+def brought(flight: Flight, leads: bool) -> Answer | None:
     """Return what a flight brought for one of its callers, if anything."""
     answer: Answer | None = flight.answer
     return answer if answer is None or leads or not (answer.is_private or flight.is_lone) else None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from .._runtime.flights import LOADING, Flight, Flights
 from ..durations import seconds
-from ..entry import MISSING, Entry
+from ..entry import ABSENT, MISSING, Entry
 from ..errors import UncacheableValue
 from ..load import within
 from ..observe.outcome import Outcome
@@ -17,7 +17,7 @@ from ..protocols import Reading
 from .call import Answer, Call, Purpose, served
 from .run import Run
 from .take import Take
-from .verdict import Verdict, judge, made, put_off, remembered_for, rescues
+from .verdict import Verdict, is_over, judge, made, put_off, remembered_for, rescues
 from .warm import Warmer
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .containment import Containment
     from .fetch import Reporter
 
-__all__ = ["LOST", "Loader", "Look", "ttl_of"]
+__all__ = ["LOOK_AGAIN", "LOST", "TURN", "Loader", "Look", "ttl_of"]
 
 
 Look: TypeAlias = tuple[Reading, int]
@@ -98,6 +98,7 @@ class Loader:
     async def take(self, call: Call) -> Take:
         """Begin a load whose value comes in pieces."""
         lease, _ = await self._lease(call, None)
+        call.source.ledger.loads += 1
         return Take(self, Run(call, lease, self.now()))
 
     async def _under_lease(self, call: Call, flight: Flight, look: Look | None, purpose: Purpose) -> Answer:
@@ -110,6 +111,7 @@ class Loader:
                 return faster
             flight.begin((object(),) if lease is None else lease.reading.generations, lease)
             run = Run(call, lease, self.now())
+            call.source.ledger.loads += 1
             try:
                 with within(run):
                     value = call.load()
@@ -118,6 +120,7 @@ class Loader:
                 entry, answer = self.loaded(run, value)
             except Exception as error:
                 entry, answer = self.failed(run, error, behind=purpose is Purpose.REFRESH_BEHIND)
+            call.source.ledger.load_seconds += self.now() - run.began
             if run.tags:
                 flight.tags = run.tags
             if run.uses_former and answer.error is None:
@@ -129,7 +132,7 @@ class Loader:
             if entry is not None and call.source.policy.keep_warm:
                 self._warmer.keep(call, entry, None if purpose is Purpose.REFRESH_BEHIND else self.now())
 
-    def _found_meanwhile(self, call: Call, known: Reading, look: Look | None) -> Answer | None:
+    def found_meanwhile(self, call: Call, known: Reading, look: Look | None) -> Answer | None:
         """Return the answer that an entry gives which somebody stored since the caller looked."""
         entry = known.entry
         if entry is MISSING or look is None or (look[0].entry is not MISSING and known.stamp == look[0].stamp):
@@ -141,6 +144,8 @@ class Loader:
         """Return the entry to store for a value that has been loaded, if any, and the answer."""
         call, policy, now = run.call, run.call.source.policy, self.now()
         run.end(value)
+        if value is ABSENT:
+            return self._absent(run)
         entry = None
         reason = None if type(value) in _LASTING else _one_shot(value)
         if reason is not None:
@@ -153,9 +158,21 @@ class Loader:
                 kept = deepcopy(value) if policy.copy else value
                 draw = self._draw() if policy.jitter else 1.0
                 entry = run.tagged(made(kept, policy, ttl, now, now - run.began, run.generations, draw))
-        call.source.ledger.load_seconds += now - run.began
         self.reporter.load_finished(call, now - run.began, entry is not None)
         return entry, Answer(value, None, Outcome.MISS, None if entry is None else entry.fresh_until, reason is not None)
+
+    def _absent(self, run: Run) -> tuple[Entry[Any] | None, Answer]:
+        """Return the entry to store where there is no such item, if any, and the answer.
+
+        If that is not to be remembered, but there has been an item, the entry is one that has ended: see `settle`.
+        """
+        length = None if run.is_skipped else run.call.source.policy.missing_ttl
+        entry, now = None, self.now()
+        if length is not None or run.entry is not MISSING:
+            until = now + (length or 0.0)
+            entry = run.tagged(Entry[Any](ABSENT, now, until, until, now - run.began, run.generations, is_error=True))
+        self.reporter.load_finished(run.call, now - run.began, length is not None)
+        return entry, Answer(None, ABSENT, Outcome.MISS)
 
     def failed(self, run: Run, error: Exception, *, behind: bool, at_once: bool = True) -> tuple[Entry[Any] | None, Answer]:
         """Return the entry to store after a load that raised, if any, and the answer.
@@ -169,7 +186,6 @@ class Loader:
         call, policy, now = run.call, run.call.source.policy, self.now()
         run.end()
         known = run.entry
-        call.source.ledger.load_seconds += now - run.began
         is_covered = isinstance(error, policy.errors) or error is run.aborted
         rescued = at_once and is_covered and rescues(known, policy, now)
         self.reporter.load_failed(call, error, rescued=rescued, behind=behind)
@@ -185,10 +201,16 @@ class Loader:
         return run.tagged(entry), _raised(error)
 
     async def settle(self, call: Call, lease: Lease, entry: Entry[Any] | None) -> None:
-        """Give a lease back, with an entry or without one; a store that fails is reported, and costs nobody the answer."""
+        """Give a lease back, with an entry or without one; a store that fails is reported, and costs nobody the answer.
+
+        An entry that has ended by now says that nothing is to be stored, and that what has been is out of date.
+        """
         try:
             if entry is None:
                 await self._store.release(call.key, lease)
+            elif is_over(entry):
+                await self._store.release(call.key, lease)
+                await self._store.delete((call.key,))
             else:
                 await self._store.fill(call.key, entry, lease)
         except UncacheableValue as error:
@@ -210,7 +232,7 @@ class Loader:
         try:
             lease = await self._store.lease(call.lookup, known, renew=renew, alone=alone)
             turns = 0
-            while (faster := self._found_meanwhile(call, lease.reading, look)) is None and not lease.is_granted:
+            while (faster := self.found_meanwhile(call, lease.reading, look)) is None and not lease.is_granted:
                 await self._runtime.pause(TURN)
                 turns += 1
                 known = lease.reading if turns % LOOK_AGAIN else None

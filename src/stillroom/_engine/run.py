@@ -31,7 +31,6 @@ class Run(Said):
     uses_former = False
 
     def __init__(self, call: Call, lease: Lease | None, began: float) -> None:
-        call.source.ledger.loads += 1
         self.call = call
         self.lease = lease
         self.began = began

@@ -35,12 +35,14 @@ class Take:
     async def complete(self, recording: Any) -> None:
         """Store what was recorded, from the first item to the last."""
         entry, answer = self._loader.loaded(self._run, recording)
+        self._count()
         await self._settle(entry)
         self._report(answer)
 
     async def fail(self, error: Exception, *, at_once: bool) -> Answer:
         """Say that the generator raised; what it raised before its first item may be rescued or remembered."""
         entry, answer = self._loader.failed(self._run, error, behind=False, at_once=at_once)
+        self._count()
         await self._settle(entry)
         self._report(answer)
         return answer
@@ -50,6 +52,9 @@ class Take:
         self._run.end()
         await self._settle(None)
         self._report(Answer(None, None, Outcome.MISS))
+
+    def _count(self) -> None:
+        self._run.call.source.ledger.load_seconds += self._loader.now() - self._run.began
 
     async def _settle(self, entry: Entry[Any] | None) -> None:
         if self._run.lease is not None:

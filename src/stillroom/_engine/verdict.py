@@ -11,12 +11,24 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from ..entry import MISSING, Entry, Generations, Missing
+from ..entry import ABSENT, MISSING, Entry, Generations, Missing
 
 if TYPE_CHECKING:
     from ..policy import Policy
 
-__all__ = ["Verdict", "is_fresh", "is_idle", "is_spared", "judge", "made", "put_off", "remembered_for", "rescues", "warm_at"]
+__all__ = [
+    "Verdict",
+    "is_fresh",
+    "is_idle",
+    "is_over",
+    "is_spared",
+    "judge",
+    "made",
+    "put_off",
+    "remembered_for",
+    "rescues",
+    "warm_at",
+]
 
 NEVER: Final = -math.inf
 
@@ -42,6 +54,8 @@ def judge(entry: Entry[Any] | Missing, policy: Policy, now: float, uses: int, dr
     """
     if entry is MISSING or (policy.max_hits is not None and uses >= policy.max_hits):
         return Verdict.EXPIRED
+    if entry.value is ABSENT and policy.missing_ttl is None:
+        return Verdict.EXPIRED  # remembered by another function that shares the key
     if now < entry.fresh_until:
         return Verdict.REFRESH_AHEAD if _is_due(entry, policy, now, uses, draw) else Verdict.FRESH
     if entry.is_error or now >= entry.fresh_until + policy.stale_while_revalidate:
@@ -52,6 +66,11 @@ def judge(entry: Entry[Any] | Missing, policy: Policy, now: float, uses: int, dr
 def is_fresh(entry: Entry[Any] | Missing, now: float) -> bool:
     """Tell whether an entry may be served as it is."""
     return entry is not MISSING and now < entry.fresh_until
+
+
+def is_over(entry: Entry[Any]) -> bool:
+    """Tell whether an entry ended with the load that brought it: there is nothing to store."""
+    return entry.expires_at <= entry.loaded_at
 
 
 def is_spared(entry: Entry[Any], now: float) -> bool:

@@ -16,9 +16,12 @@ from __future__ import annotations
 
 import enum
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from typing import Any, Final
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Final, cast
 
 from ..entry import Generations
 from ..protocols import Key, Lease
@@ -55,6 +58,7 @@ class Flight:
         call_off: cancels the load; ``None`` where a load cannot be cancelled.
         is_lost: tells whether the load stands still since its event loop does not run; ``None`` where there is no loop.
         loop: the event loop that the load runs on, if any.
+        carried: flights whose loads are parts of this one's, by their identity.
         passengers: how many callers wait, the leader included.
         waits_for: flights that the load of this one is waiting for.
     """
@@ -74,6 +78,7 @@ class Flight:
     loop: object = None
     passengers = 1
     waits_for: tuple[Flight, ...] = ()
+    carried: Mapping[int, Flight] = MappingProxyType({})
     _wakers: tuple[Callable[[], None], ...] = ()
 
     def __init__(self, key: Key, generations: Generations, lock: threading.RLock) -> None:
@@ -167,6 +172,11 @@ class Flights:
         flight = self._table.get(key)
         return flight is not None and flight.has_begun and None in generations and flight.generations != generations
 
+    @property
+    def as_one(self) -> AbstractContextManager[object]:
+        """Below this, nobody else boards or ends a flight."""
+        return self._lock
+
     def board(self, key: Key, generations: Generations, blocking: bool) -> tuple[Flight, bool]:
         """Join the flight of a key, or start one.
 
@@ -203,6 +213,40 @@ class Flights:
         flight = Flight(key, generations, self._lock)
         flight.is_lone = True
         return flight
+
+    def carrier(self, key: Key) -> Flight:
+        """Return a flight that nobody can board, for a load that is to bring several others."""
+        return self.solo(key, ())
+
+    def carry(self, carrier: Flight, flights: Sequence[Flight]) -> None:
+        """Let a carrier bring flights that its leader has claimed: they end with it, and it is called off with the last."""
+        carried = carrier.carried = {id(flight): flight for flight in flights}
+        for flight in flights:
+            flight.call_off = partial(self._call_off_carried, carrier, carried, flight)
+        carrier.on_end(partial(self._abandon_all, carried))
+
+    def land_carried(self, carrier: Flight, flight: Flight, answer: object) -> None:
+        """End a flight with what its carrier brought for it."""
+        self.land(flight, answer)
+        with self._lock:
+            cast("dict[int, Flight]", carrier.carried).pop(id(flight), None)
+
+    def _call_off_carried(self, carrier: Flight, carried: dict[int, Flight], flight: Flight) -> None:
+        with self._lock:
+            carried.pop(id(flight), None)
+            is_last = not carried
+        if not is_last or carrier.call_off is None:
+            flight.end(Result.ABANDONED)  # the load goes on, for others if there are any
+        elif carrier.on_end(partial(flight.end, Result.ABANDONED)):  # whoever calls it off waits until the load has ended
+            carrier.call_off()
+        else:
+            flight.end(Result.ABANDONED)
+
+    def _abandon_all(self, carried: dict[int, Flight]) -> None:
+        with self._lock:
+            left = list(carried.values())
+        for flight in left:
+            self.abandon(flight)
 
     def leave(self, flight: Flight) -> bool:
         """Stop waiting for a flight; true if the load should be called off because nobody waits any more."""
@@ -265,6 +309,8 @@ class Flights:
         ahead = [flight]
         while ahead:
             one = ahead.pop()
+            if one.result is not None:  # whoever was waiting for it goes on, or is about to
+                continue
             if (me is not None and one.thread == me) or any(one is mine for mine in loading):
                 return True
             if id(one) not in seen:

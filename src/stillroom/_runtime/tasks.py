@@ -103,7 +103,8 @@ class TaskRuntime:
         loop = asyncio.get_running_loop()
         task = loop.create_task(load)
         flight.call_off = _from_any_thread(loop, task.cancel)
-        flight.loop, flight.is_lost = loop, lambda: not loop.is_running()
+        for one in (flight, *flight.carried.values()):
+            one.loop, one.is_lost = loop, lambda: not loop.is_running()
 
         # A task that is cancelled before its first step never gets to say so itself; nor does one that its loop left behind.
         task.add_done_callback(lambda _: flight.end(Result.ABANDONED))

@@ -22,8 +22,11 @@ from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from .._runtime.runtime import drive
+from ..capabilities import Settlement, Wanted
 from ..entry import MISSING, Entry
+from ..errors import UncacheableValue
 from ..protocols import Clock, Key, Keyspace, Lease, Lookup, Reading, Store
+from .bulk import bulk
 from .feed.index import Index, Layout, Place
 from .memory import MemoryStore
 
@@ -144,6 +147,7 @@ class Tiered:
     def __init__(self, copies: Copies, far: Store, feed: Listening) -> None:
         self.name = far.name
         self.far = far
+        self._bulk = bulk(far)
         self._copies = copies
         self._near = copies.near
         self._feed = feed
@@ -202,6 +206,21 @@ class Tiered:
     async def release(self, key: Key, lease: Lease) -> None:
         """Give a lease back without filling the key."""
         await self.far.release(key, lease)
+
+    async def lease_many(self, wanted: Sequence[Wanted], *, renew: bool = False, alone: bool = False) -> list[Lease]:
+        """Take several leases; see `Bulk.lease_many`."""
+        return await self._bulk.lease_many(wanted, renew=renew, alone=alone)
+
+    async def settle_many(self, settlements: Sequence[Settlement]) -> list[UncacheableValue | None]:
+        """Give several leases back; see `Bulk.settle_many`."""
+        try:
+            return await self._bulk.settle_many(settlements)
+        finally:
+            await self._copies.drop([key for key, _, _ in settlements])
+
+    async def stand(self, leases: Sequence[Lease]) -> list[bool]:
+        """Tell which leases still stand; see `Bulk.stand`."""
+        return await self._bulk.stand(leases)
 
     async def stands(self, lease: Lease) -> bool:
         """Tell whether a lease still stands; see `Store.stands`."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
+from ...capabilities import Settlement, Wanted
 from ...entry import Entry
-from ...errors import StoreError
+from ...errors import StoreError, UncacheableValue
 from ...protocols import Key, Keyspace, Lease, Lookup, Reading, Store
+from ..bulk import bulk
 from .journal import Note, Notes, deletions, invalidations
 from .outage import Outage, Renewing
 from .situation import Spell
@@ -46,6 +48,7 @@ class Guarded:
     def __init__(self, far: Store, outage: Outage) -> None:
         self.name = far.name
         self._far = far
+        self._bulk = bulk(far)
         self._forget = far.forget if isinstance(far, Renewing) else None
         self._outage = outage
         self._situation = outage.situation
@@ -110,6 +113,60 @@ class Guarded:
     async def _void_lease(self, lookup: Lookup) -> Lease:
         bypass = self._outage.bypass
         return _GivenLease(await bypass.lease(lookup), bypass)
+
+    async def lease_many(self, wanted: Sequence[Wanted], *, renew: bool = False, alone: bool = False) -> list[Lease]:
+        """Take several leases, in one step if all is well; see `Bulk.lease_many`."""
+        spell, situation = self._situation.spell, self._situation
+        if spell.stand_in is None and not situation.is_suspect:
+            asked = [(lookup, None if isinstance(known, Borrowed) else known) for lookup, known in wanted]
+            try:
+                leases = await self._bulk.lease_many(asked, renew=renew, alone=alone)
+            except StoreError as error:
+                self._failed(spell, error, deletions([lookup.key for lookup, _ in wanted]) if renew else None)
+            else:
+                given = [_GivenLease(lease, None) for lease in leases]
+                if situation.spell.stand_in is None:
+                    return list(given)
+                for one in given:
+                    self._drop(one)
+        return [await self.lease(lookup, known, renew=renew, alone=alone) for lookup, known in wanted]
+
+    async def settle_many(self, settlements: Sequence[Settlement]) -> list[UncacheableValue | None]:
+        """Give several leases back; see `Bulk.settle_many`."""
+        spell, situation = self._situation.spell, self._situation
+        given = [(key, entry, cast("_GivenLease", lease)) for key, entry, lease in settlements]
+        if spell.stand_in is not None or any(lease.giver is not None for _, _, lease in given):
+            return [await self._settle(key, entry, lease) for key, entry, lease in given]
+        try:
+            refusals = await self._bulk.settle_many([(key, entry, lease.lease) for key, entry, lease in given])
+        except StoreError as error:
+            self._failed(spell, error)
+            return [None] * len(given)
+        if situation.is_suspect:
+            situation.succeeded(spell)
+        return refusals
+
+    async def _settle(self, key: Key, entry: Entry[Any] | None, lease: _GivenLease) -> UncacheableValue | None:
+        try:
+            if entry is None:
+                await self.release(key, lease)
+            else:
+                await self.fill(key, entry, lease)
+        except UncacheableValue as error:
+            return error
+        return None
+
+    async def stand(self, leases: Sequence[Lease]) -> list[bool]:
+        """Tell which leases still stand; see `Bulk.stand`."""
+        spell = self._situation.spell
+        given = [cast("_GivenLease", lease) for lease in leases]
+        if spell.stand_in is not None or any(lease.giver is not None for lease in given):
+            return [await self.stands(lease) for lease in given]
+        try:
+            return await self._bulk.stand([lease.lease for lease in given])
+        except StoreError as error:
+            self._failed(spell, error)
+            return [False] * len(given)
 
     async def fill(self, key: Key, entry: Entry[Any], lease: Lease) -> bool:
         """Store what was loaded, if the store that gave the lease is still the one that is asked; see `Store.fill`."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from ..._engine.generations import is_owner, shared_name
-from ...entry import MISSING
+from ...entry import ABSENT, MISSING
 from ...protocols import Keyspace, Lookup, Reading
 from .envelope import CHECKSUM_AT, FIXED, Damaged, Header, checksum, names_of, packed_names, signed_part, unpack
 from .layout import RedisKey
@@ -235,5 +235,7 @@ class Finder:
         payload = data[header.size :]
         if self._shared.signer is not None:
             payload = self._shared.signer.open(payload, signed_part(key.name, data[: header.size]))
+        if header.is_error and not payload:
+            return ABSENT
         load: Callable[[bytes], Any] = (lookup.serializer or self._shared.serializer).load
         return load(payload)

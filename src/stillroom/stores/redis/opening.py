@@ -35,8 +35,8 @@ from .layout import Layout
 from .locks import RedisLocks
 from .renewal import Renewal
 from .shared import Shared
+from .side_by_side import BulkRedisStore
 from .sightings import Sightings
-from .store import RedisStore
 from .tallies import RedisTallies
 from .threads import ThreadLinks
 from .times import ServerTimes
@@ -125,7 +125,7 @@ class RedisStores:
         )
         self._clock = clock
         self._wire = wire
-        self._far = RedisStore(wire, self._shared)
+        self._far = BulkRedisStore(wire, self._shared)
         self.outage = Outage(cast("Any", self._far), clock=clock, on_error=on_error, watcher=self)
         self._copies = None if near is None else Copies(near, self._shared.layout, clock)
         self.feed = None if self._copies is None else self._feed_of(self._copies)
@@ -149,7 +149,7 @@ class RedisStores:
 
     @cached_property
     def _tasks(self) -> Store:
-        return self._side(RedisStore(self._loop_wire, self._shared))
+        return self._side(BulkRedisStore(self._loop_wire, self._shared))
 
     @cached_property
     def _loop_wire(self) -> Wire:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
-from ...entry import MISSING, Entry
+from ...entry import ABSENT, MISSING, Entry
 from ...errors import StillroomError, StoreError, UncacheableValue
 from ...protocols import Key, Keyspace, Lookup
 from .commands import Command, run_script
@@ -91,7 +91,8 @@ class Writer:
             UncacheableValue: its value cannot be.
         """
         try:
-            payload = (lookup.serializer or self._shared.serializer).dump(entry.value)
+            serializer = lookup.serializer or self._shared.serializer
+            payload = b"" if entry.value is ABSENT else serializer.dump(entry.value)
         except StillroomError:
             raise
         except Exception as error:  # whatever a serializer of the user's may raise

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final, NamedTuple, cast
 
-from ...entry import MISSING, Entry, Missing
+from ...entry import ABSENT, MISSING, Entry, Missing
 from ...errors import StillroomError, UncacheableValue
 from ...protocols import Lookup, Serializer
 
@@ -44,7 +44,7 @@ class Packing:
         Raises:
             UncacheableValue: the store cannot keep its value.
         """
-        if self._usual is None:
+        if self._usual is None or entry.value is ABSENT:
             return entry
         serializer, kind = lookup.serializer or self._usual(), cast("type[object]", type(entry.value))
         try:

@@ -1,0 +1,350 @@
+"""What a batch function does: it is asked for several items at once, and caches each by itself.
+
+Beside it stands a cached function of one item, made of the same settings, which users know as ``f.one``. It says what an
+item is called in the store, who else shares it, and what becomes of it. So the batch function has no entries, and no rules, of
+its own: it asks for the keys of that function, and brings what is missing in one run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial, update_wrapper
+from types import MethodType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ._engine.joint import Brought, Joint
+from ._engine.together import Together
+from ._engine.verdict import is_fresh
+from ._runtime.runtime import drive
+from .compile import Bound
+from .entry import ABSENT, MISSING
+from .errors import UncacheableArgument
+from .function import Operations
+from .items import Shape, Slot, group_of, told
+from .load import Said, repeat, within
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from ._engine.call import Answer, Call
+    from ._runtime.collecting import Send, TaskCollector, ThreadCollector
+    from .entry import Entry
+    from .protocols import Key, Lookup
+    from .side import Side
+
+__all__ = ["HELPERS", "BatchMethod", "BatchOperations", "ItemOperations"]
+
+HELPERS = ("bypass", "invalidate", "invalidate_all", "peek", "put", "refresh")
+
+
+class ItemOperations(Operations):
+    """What the function of one item does: where there is no such item, it returns ``None``."""
+
+    def given(self, answer: Answer) -> Any:
+        return None if answer.error is ABSENT else super().given(answer)
+
+
+class _Asked(NamedTuple):
+    """The items that a call asks for, with their calls, of which some may have the same key."""
+
+    items: list[Any]
+    bounds: list[Bound]
+    calls: list[Call]
+
+
+class BatchOperations:
+    """Everything that one batch function does.
+
+    Args:
+        function: the function as the user wrote it.
+        bind: binds arguments to its signature.
+        slot: where the items stand among its arguments.
+        shape: what it returns.
+        at_most: how many items it is asked for at a time.
+
+    Attributes:
+        one: what the function of one item does.
+        one_slot: where the item stands among its arguments.
+        collector: brings items together that are asked for one by one; ``None`` if each is loaded by itself.
+    """
+
+    one: ItemOperations
+    one_slot: Slot
+
+    def __init__(
+        self, function: Callable[..., Any], bind: Callable[..., Bound], slot: Slot, shape: Shape, at_most: int | None
+    ) -> None:
+        self.function = function
+        self.collector: TaskCollector | ThreadCollector | None = None
+        self._bind = bind
+        self._slot = slot
+        self._shape = shape
+        self._at_most = at_most
+
+    # How calls are answered
+
+    def call(self, values: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Answer a call."""
+        bound = Bound(values, args, kwargs)
+        return self._run(self._fetch(bound, self._items(bound)), self._unwrapped)
+
+    def load_one(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Load one item by a run of the function, with others if they are collected; return its value, or an awaitable."""
+        if self.one.kind.is_async:
+            return self._load_one(*self._one_of(args, kwargs))
+        item, group, send = self._one_of(args, kwargs)
+        collector: Any = self.collector
+
+        def driven(items: Sequence[Any]) -> list[Brought]:
+            return drive(send(items))
+
+        return _alone(driven([item])[0] if collector is None else collector.load(item, group, driven))
+
+    async def _load_one(self, item: Any, group: Hashable, send: Send) -> Any:
+        collector: Any = self.collector
+        return _alone((await send([item]))[0] if collector is None else await collector.load(item, group, send))
+
+    def _one_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Hashable, Send]:
+        """Return the item, what is equal for calls that may be collected, and what loads several items."""
+        slot = self.one_slot
+        others = kwargs if not slot.is_named else {name: one for name, one in kwargs.items() if name != slot.name}
+        # Whoever is in a transaction sees what others do not, so they have flights of their own, and runs.
+        group = (id(self._side.flights), *group_of(args, others, None if slot.is_named else slot.at))
+        return slot.of(args, kwargs), group, partial(self._send, Bound((), args, others))
+
+    async def _send(self, bound: Bound, items: Sequence[Any]) -> list[Brought]:
+        """Run the function for items, each of them once, and return what it brings for each, or its error for all."""
+        distinct = {told(item): item for item in items}
+        _, args, kwargs = self._slot.with_(bound, list(distinct.values()))
+        said = Said(lambda: self.one.name)
+        try:
+            with within(said):
+                returned = self.function(*args, **kwargs)
+                if self.one.kind.is_async:
+                    returned = await returned
+            values = dict(zip(distinct, self._shape.values(list(distinct.values()), returned), strict=True))
+        except Exception as error:
+            said.end()
+            return [Brought(None, error, said)] * len(items)
+        said.end()
+        return [Brought(values[told(item)], None, said) for item in items]
+
+    # The helpers, for users
+
+    def invalidate(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Forget these items; a load that is in progress no longer counts for them. Returns how many there were."""
+        bound = self._bind(*args, **kwargs)
+        return self._run(self._invalidate(bound, self._items(bound)))
+
+    def invalidate_all(self) -> Any:
+        """Forget all items of this function, at a cost that does not depend on how many there are."""
+        return self.one.invalidate_all()
+
+    def refresh(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Load these items now, store them, and return what a call would. Loads that began earlier no longer count."""
+        bound = self._bind(*args, **kwargs)
+        return self._run(self._refresh(bound, self._items(bound)), self._unwrapped)
+
+    def peek(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Return a dict of those items of which there is a fresh value; never load."""
+        bound = self._bind(*args, **kwargs)
+        return self._run(self._peek(bound, self._items(bound)))
+
+    def put(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Store values for items, given as a mapping in the place of the items. Loads in progress no longer count for them."""
+        bound = self._bind(*args, **kwargs)
+        given = bound.values[self._slot.at]
+        if not isinstance(given, Mapping):
+            raise TypeError(f"{self._slot.name} must be a mapping of items to values, not {given!r}")
+        return self._run(self._put(bound, given))  # pyright: ignore[reportUnknownArgumentType]
+
+    def bypass(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Run the function and return what a call would; the cache is neither read nor changed."""
+        bound = self._bind(*args, **kwargs)
+        return self._run(self._past_the_cache(bound, self._items(bound)), self._unwrapped)
+
+    # The same, for both colours
+
+    async def _fetch(self, bound: Bound, items: list[Any]) -> tuple[list[Any], list[Any]]:
+        if not self.one.is_on:
+            return await self._past_the_cache(bound, items)
+        asked = self._asked(bound, items)
+        distinct = {call.key: call for call in asked.calls}
+        answers = await self._together(bound, asked).fetch(list(distinct.values()))
+        return items, self._in_order(asked, dict(zip(distinct, answers, strict=True)))
+
+    async def _refresh(self, bound: Bound, items: list[Any]) -> tuple[list[Any], list[Any]]:
+        if not self.one.is_on:
+            with suppress(UncacheableArgument):  # nothing can be stored for such
+                await self._invalidate(bound, items)
+            return await self._past_the_cache(bound, items)
+        asked = self._asked(bound, items)
+        distinct = {call.key: call for call in asked.calls}
+        answers = await self._together(bound, asked).refresh(list(distinct.values()))
+        return items, self._in_order(asked, dict(zip(distinct, answers, strict=True)))
+
+    async def _invalidate(self, bound: Bound, items: list[Any]) -> int:
+        keys = dict.fromkeys([call.key for call in self._asked(bound, items).calls])
+        return await self._side.forget(list(keys)) if keys else 0
+
+    async def _peek(self, bound: Bound, items: list[Any]) -> dict[Any, Any]:
+        if not self.one.is_on or not items:
+            return {}
+        asked = self._asked(bound, items)
+        readings = await self._side.store.read([call.lookup for call in asked.calls], count=False)
+        now = self.one.core.clock.now()
+        entries = [(item, reading.entry) for item, reading in zip(items, readings, strict=True)]
+        return {
+            item: self.one.kept(entry.value)
+            for item, entry in entries
+            if entry is not MISSING and not entry.is_error and is_fresh(entry, now)
+        }
+
+    async def _put(self, bound: Bound, given: Mapping[Any, Any]) -> None:
+        entries: dict[Key, tuple[Lookup, Entry[Any] | None]] = {}
+        for one, value in zip(self._bounds(bound, list(given)), given.values(), strict=True):
+            lookup = self.one.lookup(one.values)
+            entries[lookup.key] = (lookup, self.one.entry_of(value, one.values) if self.one.is_on else None)
+        outdated = [key for key, (_, entry) in entries.items() if entry is None]
+        kept = [(lookup, entry) for lookup, entry in entries.values() if entry is not None]
+        if outdated:
+            await self._side.forget(outdated)
+        if kept:
+            await self._side.store.write(kept)
+            for lookup, _ in kept:
+                self._side.flights.drop(lookup.key)
+
+    async def _past_the_cache(self, bound: Bound, items: list[Any]) -> tuple[list[Any], list[Any]]:
+        if not items:
+            return [], []
+        self.one.core.note_bypass(self.one.source.ledger, "", self.one.name)
+        brought = await self._send(bound, items)
+        return items, [one.value if one.error is None else _Raised(one.error) for one in brought]
+
+    # What they are made of
+
+    @property
+    def _side(self) -> Side:
+        return self.one.core.tasks if self.one.kind.is_async else self.one.core.blocking
+
+    def _run(self, work: Coroutine[Any, Any, Any], then: Callable[[Any], Any] | None = None) -> Any:
+        """Run a coroutine as the function's callers do; ``then`` makes its result what they get, outside of any coroutine."""
+        if self.one.kind.is_async:
+            return work if then is None else _followed(work, then)
+        result = drive(work)
+        return result if then is None else then(result)
+
+    def _items(self, bound: Bound) -> list[Any]:
+        given = bound.values[self._slot.at]
+        if isinstance(given, (str, bytes)):
+            raise TypeError(f"{self._slot.name} must be several items, such as [1, 2], not {given!r}")
+        return list(given)
+
+    def _bounds(self, bound: Bound, items: list[Any]) -> list[Bound]:
+        if self._slot.is_named:  # the function of one item knows it by another name
+            others = {name: one for name, one in bound.kwargs.items() if name != self._slot.name}
+            bound = bound._replace(kwargs=others)
+        return [self.one_slot.with_(bound, item) for item in items]
+
+    def _asked(self, bound: Bound, items: list[Any]) -> _Asked:
+        bounds = self._bounds(bound, items)
+        return _Asked(items, bounds, [self.one.call_of(*one) for one in bounds])
+
+    def _together(self, bound: Bound, asked: _Asked) -> Together:
+        item_of = {call.key: item for call, item in zip(asked.calls, asked.items, strict=True)}
+
+        def run(calls: Sequence[Call]) -> Any:
+            work = self._send(bound, [item_of[call.key] for call in calls])
+            return work if self.one.kind.is_async else drive(work)
+
+        return Together(self._side.engine, Joint(run, self._at_most))
+
+    def _in_order(self, asked: _Asked, answers: dict[Any, Answer]) -> list[Any]:
+        """Return the value for each item asked for; the first error among them takes the place of all."""
+        found: list[Any] = []
+        for call in asked.calls:
+            answer = answers[call.key]
+            if answer.error is not None and answer.error is not ABSENT:
+                return [_Raised(answer.error)]
+            found.append(ABSENT if answer.error is ABSENT else self.one.given(answer))
+        return found
+
+    def _unwrapped(self, found: tuple[list[Any], list[Any]]) -> Any:
+        items, values = found
+        if values and isinstance(values[0], _Raised):
+            raise values[0].error
+        return self._shape.returned(items, values)
+
+
+def _alone(brought: Brought) -> Any:
+    """Return what a run has brought for one item as its own load brings it, or raise the error."""
+    repeat(brought.said)
+    if brought.error is not None:
+        raise brought.error
+    return brought.value
+
+
+class _Raised(NamedTuple):
+    """An error on its way out of a coroutine, through which some could not pass as what they are."""
+
+    error: Exception
+
+
+async def _followed(work: Coroutine[Any, Any, Any], then: Callable[[Any], Any]) -> Any:
+    return then(await work)
+
+
+class BatchMethod:
+    """A batch function in the body of a class.
+
+    Args:
+        function: the caller, as it works outside of classes, helpers and all.
+        one: what stands in the body of a class for the function of one item.
+        of_class: binding is to the class, as for ``classmethod``.
+    """
+
+    def __init__(self, function: Callable[..., Any], one: Any, *, of_class: bool) -> None:
+        update_wrapper(self, function)
+        self.function = function
+        self._one = one
+        self._of_class = of_class
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+    def __get__(self, obj: Any, owner: type[Any] | None = None) -> Any:
+        if obj is None and not self._of_class:
+            return self.function
+        kind: Any = owner if owner is not None else obj.__class__
+        return _BoundBatch(self.function, self._one.__get__(obj, owner), kind if self._of_class else obj)
+
+
+class _BoundBatch:
+    """A batch method of one object, or a batch class method of one class.
+
+    Args:
+        function: the caller, as it works outside of classes, helpers and all.
+        one: the function of one item, bound already.
+        owner: the object or class.
+    """
+
+    def __init__(self, function: Callable[..., Any], one: Any, owner: Any) -> None:
+        self.__func__ = function
+        self.__self__ = owner
+        self.__doc__ = function.__doc__
+        self.one = one
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self.__func__(self.__self__, *args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<bound batch method {self.__func__.__qualname__} of {self.__self__!r}>"
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.__func__, name)
+        return partial(found, self.__self__) if name in HELPERS and name != "invalidate_all" else found
+
+    @property
+    def __wrapped__(self) -> Any:
+        return MethodType(self.__func__.__wrapped__, self.__self__)  # type: ignore[attr-defined]
