@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 from .keys import ENCODED
 
 if TYPE_CHECKING:
+    from .answering import Answering
     from .capabilities import Glancing
     from .compile import Bound
-    from .function import Operations
     from .side import Side
 
 __all__ = ["Glances"]
@@ -32,7 +32,7 @@ class Glances:
         operations: everything that the function does.
     """
 
-    def __init__(self, operations: Operations) -> None:
+    def __init__(self, operations: Answering) -> None:
         policy = operations.source.policy
         self._has_tags = operations.has_tags
         self._gives_as_is = not policy.copy and not operations.kind.is_generator
@@ -44,7 +44,7 @@ class Glances:
         """Return what answers a hit in few steps, unless each hit is to be counted elsewhere or announced."""
         return side.glancing if self._is_for_all and not self._hub.hears_calls else None
 
-    def prepared(self, operations: Operations, glancing: Glancing, values: tuple[Any, ...]) -> Any:
+    def prepared(self, operations: Answering, glancing: Glancing, values: tuple[Any, ...]) -> Any:
         """Return what it takes to look for the key of a call."""
         local: Any = operations.keying.local(values)
         if self._has_tags and (operations.tags_vary or ENCODED in local):
@@ -60,7 +60,7 @@ class Glances:
             prepared = known[local] = glancing.prepare(operations.lookup(values))
         return prepared
 
-    async def many(self, operations: Operations, side: Side, glancing: Glancing, bounds: list[Bound]) -> list[tuple[bool, Any]]:
+    async def many(self, operations: Answering, side: Side, glancing: Glancing, bounds: list[Bound]) -> list[tuple[bool, Any]]:
         """Answer several calls: for each, whether it was a plain hit, and its value or else its answer."""
         landings = operations.core.flights.landings
         prepared = [self.prepared(operations, glancing, bound.values) for bound in bounds]
