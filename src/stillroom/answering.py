@@ -106,7 +106,12 @@ class Answering:
     @property
     def tags_vary(self) -> bool:
         """Whether calls with the same key may carry different tags."""
-        return self.keying.is_partial or any(tag.uses_context for tag in self._tags)
+        return self.keying.is_partial or any(tag.context for tag in self._tags)
+
+    @property
+    def context(self) -> tuple[str, ...]:
+        """The names of the values of the key context that keys and tags depend on."""
+        return (*self.keying.context, *(name for tag in self._tags for name in tag.context))
 
     @property
     def is_on(self) -> bool:

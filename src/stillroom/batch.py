@@ -19,9 +19,10 @@ from ._engine.verdict import is_fresh
 from ._runtime.runtime import drive
 from .compile import Bound
 from .entry import ABSENT, MISSING
-from .errors import UncacheableArgument
+from .errors import MissingKeyContext, UncacheableArgument
 from .function import Operations
 from .items import Shape, Slot, group_of, told
+from .keys import values_now
 from .load import Said, repeat, within
 
 if TYPE_CHECKING:
@@ -110,7 +111,8 @@ class BatchOperations:
         slot = self.one_slot
         others = kwargs if not slot.is_named else {name: one for name, one in kwargs.items() if name != slot.name}
         # Whoever is in a transaction sees what others do not, so they have flights of their own, and runs.
-        group = (id(self._side.flights), *group_of(args, others, None if slot.is_named else slot.at))
+        context = [told(values_now()[name]) for name in self.one.context]  # a run is in the key context of one of them
+        group = (id(self._side.flights), *context, *group_of(args, others, None if slot.is_named else slot.at))
         return slot.of(args, kwargs), group, partial(self._send, Bound((), args, others))
 
     async def _send(self, bound: Bound, items: Sequence[Any]) -> list[Brought]:
@@ -176,7 +178,7 @@ class BatchOperations:
 
     async def _refresh(self, bound: Bound, items: list[Any]) -> tuple[list[Any], list[Any]]:
         if not self.one.is_on:
-            with suppress(UncacheableArgument):  # nothing can be stored for such
+            with suppress(UncacheableArgument, MissingKeyContext):  # nothing can be stored for such
                 await self._invalidate(bound, items)
             return await self._past_the_cache(bound, items)
         asked = self._asked(bound, items)

@@ -25,6 +25,7 @@ class Keying(Protocol):
         shared: whether others, functions or verbs, may use the same keys.
         is_partial: whether calls whose arguments differ may have the same key.
         needs: the names of the parameters that the keys depend on.
+        context: the names of the values of the key context that they depend on.
     """
 
     space: Keyspace
@@ -32,6 +33,7 @@ class Keying(Protocol):
     shared: bool
     is_partial: bool
     needs: tuple[str, ...]
+    context: tuple[str, ...]
 
     def local(self, values: tuple[Any, ...]) -> Hashable:
         """Return the local key for the values of all parameters."""
@@ -47,6 +49,8 @@ class Keying(Protocol):
 
 
 class _Named:
+    context: tuple[str, ...] = ()
+
     def __init__(self, parameters: Parameters, generation: str) -> None:
         self.parameters = parameters
         self.generation = generation
@@ -104,7 +108,7 @@ class ByTemplate(_Named):
     def __init__(self, parameters: Parameters, template: Template, space: Keyspace, generation: str) -> None:
         super().__init__(parameters, generation)
         self.space = space
-        self.needs = template.fields
+        self.needs, self.context = template.fields, template.context
         self._template = template
 
     def local(self, values: tuple[Any, ...]) -> Hashable:

@@ -103,6 +103,8 @@ def cached(given: object, setting: str) -> tuple[Operations, object]:
         return found.operations, found.__self__
     if isinstance(found, Operations):
         return found, MISSING
+    if hasattr(plain, "one"):  # a batch function goes by its function of one item
+        return cached(plain.one, setting)
     message = f"{setting} must be a function decorated with @cache(...), or several, not {given!r}"
     raise ConfigurationError(message, setting=setting, given=given)
 

@@ -191,10 +191,10 @@ def test_long_results_are_shortened() -> None:
     assert template.render({"a": "y" * 198}) == "x:" + "y" * 198
 
 
-def test_whether_the_key_context_is_used_is_known() -> None:
-    template = Template("{@tenant}:{a}", ("a", "tenant"))
-    assert (template.fields, template.uses_context) == (("a",), True)
-    assert not Template("{tenant}", ("tenant",)).uses_context
+def test_the_values_of_the_key_context_in_use_are_known() -> None:
+    template = Template("{@tenant.id}:{a}:{@tenant.name}", ("a", "tenant"))
+    assert (template.fields, template.context) == (("a",), ("tenant",))
+    assert Template("{tenant}", ("tenant",)).context == ()
 
 
 def test_the_parameters_in_use_are_known() -> None:

@@ -653,6 +653,31 @@ def test_parameters_that_no_key_is_made_of_need_not_be_known(cache: Any) -> None
     assert [get.peek(None, 1), named.peek(None, 1), once.peek()] == [None] * 3
 
 
+def test_a_batch_function_counts_as_its_function_of_one_item(cache: Any) -> None:
+    @cache.batch(key="user:{id}")
+    def users(ids: list[int]) -> dict[int, str]:
+        return {id: str(id) for id in ids}
+
+    class Shop:
+        @cache.batch(key="price:{item}")
+        def prices(self, items: list[str]) -> dict[str, str]:
+            return {item: item for item in items}
+
+        @cache.invalidates(of=[users, prices], map={"id": "user_id"})
+        def save(self, user_id: int, item: str) -> None: ...
+
+    shop = Shop()
+
+    @cache.invalidates(of=shop.prices, all_of=users)
+    def sell(item: str) -> None: ...
+
+    users([1, 2]), shop.prices(["tea", "jam"])
+    shop.save(1, "tea")
+    assert (users.peek([1, 2]), shop.prices.peek(["tea", "jam"])) == ({2: "2"}, {"jam": "jam"})
+    sell("jam")
+    assert (users.peek([1, 2]), shop.prices.peek(["tea", "jam"])) == ({}, {})
+
+
 def test_further_arguments_are_handed_on(cache: Any) -> None:
     get = cache()(several)
 

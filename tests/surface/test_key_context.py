@@ -365,6 +365,41 @@ def test_so_does_an_asynchronous_one(cache: Any, run: Callable[[Any], Any]) -> N
 # Others that take templates
 
 
+def test_items_are_collected_for_one_tenant_at_a_time(cache: Any, run: Callable[[Any], Any]) -> None:
+    inner = cache(key="inner:{@tenant}")(lambda: 1)
+    runs: list[list[int]] = []
+
+    @cache.batch(key="row:{@tenant}:{id}", window=60, max_size=2)
+    async def rows(ids: list[int]) -> dict[int, str]:
+        runs.append(ids)
+        return {id: inner.key()[-4:] for id in ids}
+
+    async def one(tenant: str, id: int) -> str:
+        with key_context(tenant=tenant, request=object()):
+            return str(await rows.one(id))
+
+    async def main() -> list[str]:
+        return [*await asyncio.gather(one("acme", 1), one("zone", 1), one("acme", 2), one("zone", 3))]
+
+    assert run(asyncio.wait_for(main(), 5)) == ["acme", "zone", "acme", "zone"]
+    assert sorted(map(sorted, runs)) == [[1, 2], [1, 3]]
+
+
+def test_a_batch_is_of_one_tenant(cache: Any) -> None:
+    @cache.batch(key="row:{@tenant}:{id}", tags=["tenant:{@tenant}"])
+    def rows(ids: list[int]) -> dict[int, str]:
+        return {id: str(rows.one.key(id)) for id in ids}
+
+    for _ in range(2):
+        for tenant in ("acme", "zone"):
+            with key_context(tenant=tenant):
+                assert [key[-6:] for key in rows([1, 2]).values()] == [f"{tenant}:1", f"{tenant}:2"]
+    with pytest.raises(MissingKeyContext):
+        rows([1])
+    with cache.disabled(), pytest.raises(MissingKeyContext):
+        rows.invalidate([1])
+
+
 def test_a_limit_counts_each_tenant_by_itself(cache: Cache) -> None:
     @cache.rate_limit(limit=1, period=60, key="{@tenant}")
     def f() -> int:

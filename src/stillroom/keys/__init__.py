@@ -15,7 +15,7 @@ Templates may also name values that are no arguments: those of the key context (
 `Instances` numbers what a method is called on, where that is not a value itself.
 """
 
-from .context import Held, default_key_context, key_context
+from .context import Held, default_key_context, key_context, values_now
 from .digest import digest, is_shortened, shorten
 from .encode import encode, has_value_identity
 from .fields import Field, parse_field
@@ -48,4 +48,5 @@ __all__ = [
     "register_key_type",
     "shorten",
     "text_of",
+    "values_now",
 ]

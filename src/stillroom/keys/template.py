@@ -48,10 +48,10 @@ class Template:
     Attributes:
         source: the template as given.
         fields: the parameters it uses.
-        uses_context: whether it uses the key context.
+        context: the values of the key context it uses.
     """
 
-    __slots__ = ("_escaped", "_pieces", "_plain_words", "fields", "source", "uses_context")
+    __slots__ = ("_escaped", "_pieces", "_plain_words", "context", "fields", "source")
 
     def __init__(self, source: str, parameters: Sequence[str], setting: str = "key") -> None:
         self._pieces = parse(source, parameters, setting)
@@ -59,7 +59,7 @@ class Template:
         self.source = source
         fields = [piece for piece in self._pieces if isinstance(piece, Field)]
         self.fields = tuple(dict.fromkeys(field.root for field in fields if field.context is None))
-        self.uses_context = any(field.context is not None for field in fields)
+        self.context = tuple(dict.fromkeys(field.context for field in fields if field.context is not None))
         self._escaped = re.compile(f"[{re.escape(''.join(sorted({*separators, '%'})))}]")
         # The quickest test for strings that are written as they are; identifiers hold "_" and marks, which may be separators.
         is_in_names = any(f"a{separator}".isidentifier() for separator in separators)
