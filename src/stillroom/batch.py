@@ -19,7 +19,7 @@ from ._engine.verdict import is_fresh
 from ._runtime.runtime import drive
 from .compile import Bound
 from .entry import ABSENT, MISSING
-from .errors import UncacheableArgument
+from .errors import MissingKeyContext, UncacheableArgument
 from .function import Operations
 from .items import Shape, Slot, group_of, told
 from .load import Said, repeat, within
@@ -176,7 +176,7 @@ class BatchOperations:
 
     async def _refresh(self, bound: Bound, items: list[Any]) -> tuple[list[Any], list[Any]]:
         if not self.one.is_on:
-            with suppress(UncacheableArgument):  # nothing can be stored for such
+            with suppress(UncacheableArgument, MissingKeyContext):  # nothing can be stored for such
                 await self._invalidate(bound, items)
             return await self._past_the_cache(bound, items)
         asked = self._asked(bound, items)
