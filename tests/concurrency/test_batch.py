@@ -13,7 +13,8 @@ import pytest
 from tests.backends import leases
 from tests.concurrency.meeting import PATIENCE, Gate, Loop, Worker, eventually, eventually_async, joined
 
-from stillroom import Cache
+from stillroom import Cache, MissingKeyContext, key_context
+from stillroom.keys.context import values_now
 from stillroom.testing import FakeClock
 
 
@@ -517,3 +518,66 @@ async def test_an_item_that_is_invalidated_within_its_window_is_sent_once(clock:
     clock.advance(1)
     assert [await ended(task) for task in (first, second, other)] == ["row 1", "row 1", "row 2"]
     assert [sorted(run) for run in rows.runs] == [[1, 2]]
+
+
+class Tenants:
+    """A batch function of each colour that looks up by itself which tenant it is for."""
+
+    def __init__(self, clock: Any) -> None:
+        self.runs: list[tuple[str, list[int]]] = []
+        cache = Cache(clock=clock)
+        shared: dict[str, Any] = {"ttl": 600, "name": "rows", "key": "{@tenant}:{id}", "window": 1}
+
+        @cache.batch(**shared)
+        def plain(ids: list[int]) -> dict[int, str]:
+            return self._load(ids)
+
+        @cache.batch(**shared)
+        async def awaited(ids: list[int]) -> dict[int, str]:
+            return self._load(ids)
+
+        self.plain: Any = plain
+        self.awaited: Any = awaited
+
+    def _load(self, ids: list[int]) -> dict[int, str]:
+        tenant = str(values_now()["tenant"])
+        self.runs.append((tenant, sorted(ids)))
+        return {one: f"{tenant}{one}" for one in ids}
+
+    def ask(self, tenant: str, one: int) -> Any:
+        with key_context(tenant=tenant):
+            return self.plain.one(one)
+
+    async def ask_async(self, tenant: str, one: int) -> Any:
+        with key_context(tenant=tenant):
+            return await self.awaited.one(one)
+
+
+@pytest.mark.asyncio_only
+async def test_tasks_with_another_key_context_are_not_loaded_together(clock: Any) -> None:
+    tenants = Tenants(clock)
+    tasks = [asyncio.ensure_future(tenants.ask_async(tenant, one)) for tenant in "ab" for one in (1, 2)]
+    await eventually_async(lambda: collected(tenants.awaited) == 4)
+    clock.advance(1)
+    assert [await ended(task) for task in tasks] == ["a1", "a2", "b1", "b2"]
+    assert sorted(tenants.runs) == [("a", [1, 2]), ("b", [1, 2])]
+
+
+def test_threads_with_another_key_context_are_not_loaded_together(clock: FakeClock) -> None:
+    tenants = Tenants(clock)
+    asked = [(tenant, one) for tenant in "ab" for one in (1, 2)]
+    workers = [Worker(lambda tenant=tenant, one=one: tenants.ask(tenant, one)) for tenant, one in asked]  # type: ignore[misc]
+    eventually(lambda: collected(tenants.plain) == 4)
+    clock.advance(1)
+    assert [worker.join() for worker in workers] == ["a1", "a2", "b1", "b2"]
+    assert sorted(tenants.runs) == [("a", [1, 2]), ("b", [1, 2])]
+
+
+def test_batches_have_the_key_context_of_their_calls(clock: FakeClock) -> None:
+    tenants = Tenants(clock)
+    for tenant in "abab":
+        with key_context(tenant=tenant):
+            assert tenants.plain([1, 2]) == {1: f"{tenant}1", 2: f"{tenant}2"}
+    assert tenants.runs == [("a", [1, 2]), ("b", [1, 2])]
+    with pytest.raises(MissingKeyContext):
+        tenants.plain([1])
