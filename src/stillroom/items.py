@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from .compile import Bound
 from .entry import ABSENT
-from .keys.context import values_now
 
 __all__ = ["Shape", "Slot", "group_of", "told"]
 
@@ -80,10 +79,9 @@ _PLAIN_TYPES = frozenset({int, str, bytes, bool, type(None)})
 
 
 def group_of(args: tuple[Any, ...], kwargs: Mapping[str, Any], without: int | None) -> tuple[Hashable, ...]:
-    """Return what is equal for calls that one run can answer: those whose other arguments, and key context, are the same."""
-    around = values_now()
-    others: list[Any] = [*(one for at, one in enumerate(args) if at != without), *kwargs.values(), *around.values()]
-    return (*kwargs, *around, *map(told, others))
+    """Return what is equal for calls whose other arguments are the same."""
+    others: list[Any] = [*(one for at, one in enumerate(args) if at != without), *kwargs.values()]
+    return (*kwargs, *map(told, others))
 
 
 def told(value: Any) -> Hashable:

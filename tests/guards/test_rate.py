@@ -114,6 +114,12 @@ def test_the_scripts_decide_as_python_does(redis_server: Server, rate: Rate, ste
         assert its.retry_after == pytest.approx(mine.retry_after, abs=2e-6)
 
 
+def test_what_is_left_is_not_a_matter_of_rounding(redis_server: Server) -> None:
+    twin, rate = Twin(redis_server, BY_NAME), Rate(5, 0.125, burst=2)
+    assert twin.both(Taking(rate, True)) == (Standing(True, 1, 0.0),) * 2
+    assert twin.both(Taking(rate, False)) == (Standing(True, 1, 0.0),) * 2
+
+
 def test_what_has_been_let_through_is_spaced_by_the_bucket_once_it_is_empty() -> None:
     bucket, rate = Bucket(), Rate(4, 1, burst=2)
     passed = [at / 100 for at in range(300) if take(rate, bucket, at / 100).is_open]

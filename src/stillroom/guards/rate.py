@@ -9,9 +9,12 @@ the generic cell rate algorithm, ITU-T I.371) remembers one time only: ``limit``
 from __future__ import annotations
 
 from collections import deque
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 __all__ = ["Bucket", "Rate", "Standing", "State", "Window", "look", "take"]
+
+_EXACT: Final = 1e-6
+"""What times are exact to, in seconds: a difference below that is one of rounding."""
 
 
 class Rate(NamedTuple):
@@ -76,10 +79,15 @@ def look(rate: Rate, state: State, now: float) -> Standing:
         recent = [at for at in state.times if at > since]
         wait = recent[0] - since if len(recent) >= rate.limit else 0.0
         return Standing(wait <= 0, rate.limit - len(recent), wait)
+    return _bucket(rate, state, now)
+
+
+def _bucket(rate: Rate, bucket: Bucket, now: float) -> Standing:
     interval, burst = rate.period / rate.limit, rate.burst or 1
-    owed = max(state.full_at - now, 0.0)
+    owed = max(bucket.full_at - now, 0.0)
     wait = owed - interval * (burst - 1)
-    return Standing(wait <= 0, int(burst - owed / interval), max(wait, 0.0))
+    remaining = min(int(burst - (owed - _EXACT) / interval), burst)
+    return Standing(wait < _EXACT, max(remaining, 0), wait if wait >= _EXACT else 0.0)
 
 
 def take(rate: Rate, state: State, now: float) -> Standing:
@@ -104,10 +112,8 @@ def _take_from_window(rate: Rate, window: Window, now: float) -> Standing:
 
 
 def _take_from_bucket(rate: Rate, bucket: Bucket, now: float) -> Standing:
-    interval, burst = rate.period / rate.limit, rate.burst or 1
-    owed = max(bucket.full_at - now, 0.0)
-    wait = owed - interval * (burst - 1)
-    if wait > 0:
-        return Standing(False, int(burst - owed / interval), wait)
-    bucket.full_at = now + owed + interval
-    return Standing(True, int(burst - owed / interval) - 1, 0.0)
+    standing = _bucket(rate, bucket, now)
+    if not standing.is_open:
+        return standing
+    bucket.full_at = max(bucket.full_at, now) + rate.period / rate.limit
+    return Standing(True, max(standing.remaining - 1, 0), 0.0)

@@ -11,15 +11,17 @@ local interval, burst, ban = tonumber(ARGV[2]) / tonumber(ARGV[1]), tonumber(ARG
 local banned = tonumber(redis.call('GET', KEYS[2]) or 0)
 if now < banned then return {0, 0, banned - now} end
 local owed = math.max(tonumber(redis.call('GET', KEYS[1]) or 0) - now, 0)
-local wait = math.ceil(owed - interval * (burst - 1))
-if wait > 0 then
+local wait = owed - interval * (burst - 1)
+-- A difference of less than a microsecond is one of rounding.
+local remaining = math.max(math.min(math.floor(burst - (owed - 1) / interval), burst), 0)
+if wait >= 1 then
   if ARGV[5] == '1' and ban > 0 then
     redis.call('SET', KEYS[2], string.format('%.0f', now + ban), 'PX', math.ceil(ban / 1000))
     wait = math.max(wait, ban)
   end
-  return {0, math.max(math.floor(burst - owed / interval), 0), wait}
+  return {0, remaining, math.ceil(wait)}
 end
-if ARGV[5] ~= '1' then return {1, math.floor(burst - owed / interval), 0} end
+if ARGV[5] ~= '1' then return {1, remaining, 0} end
 local full_at = now + owed + interval
 redis.call('SET', KEYS[1], string.format('%.3f', full_at), 'PX', math.max(math.ceil((full_at - now) / 1000), 1))
-return {1, math.floor(burst - owed / interval) - 1, 0}
+return {1, math.max(remaining - 1, 0), 0}
