@@ -1,0 +1,77 @@
+"""A filter is shared by all processes, certain of nothing while the server is out of reach or has lost it, and one round trip
+away."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from tests.servers.server import Server
+
+from stillroom import Cache, StoreError
+
+OTHER = """
+import sys
+from stillroom import Cache
+
+cache = Cache(sys.argv[1], timeout=5)
+
+@cache.bloom(capacity=1000, false_positive_rate=1e-6, name="taken")
+def is_taken(name):
+    print("asked for", name)
+    return True
+
+is_taken.add("bob")
+print(is_taken("ada"), is_taken("bob"), is_taken("zoe"))
+cache.close()
+"""
+
+
+def filtered(cache: Cache, asked: list[str]) -> Any:
+    @cache.bloom(capacity=1000, false_positive_rate=1e-6, name="taken")
+    def is_taken(name: str) -> bool:
+        asked.append(name)
+        return True
+
+    return is_taken
+
+
+@pytest.mark.parametrize("where", ["redis_server", "redis_cluster"])
+def test_what_one_process_adds_another_one_knows(where: str, request: pytest.FixtureRequest) -> None:
+    server: Any = request.getfixturevalue(where)
+    cache, asked = Cache(server.url, timeout=5), list[str]()
+    is_taken = filtered(cache, asked)
+    is_taken.bloom.fill(["ada"])
+    command = [sys.executable, "-W", "error", "-c", OTHER, server.url]
+    other = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    assert other.stdout.split("\n")[:3] == ["asked for ada", "asked for bob", "True True False"]
+    assert [is_taken(name) for name in ("ada", "bob", "zoe")] == [True, True, False]
+    assert asked == ["ada", "bob"]
+    cache.close()
+
+
+def test_without_its_server_a_filter_is_certain_of_nothing_and_takes_no_members(redis_server: Server) -> None:
+    cache, asked = Cache(redis_server.url, timeout=0.2), list[str]()
+    is_taken = filtered(cache, asked)
+    is_taken.add("ada")
+    assert not is_taken("zoe")
+    redis_server.pause()
+    try:
+        assert is_taken("zoe"), "the function has to tell"
+        with pytest.raises(StoreError):
+            is_taken.add("bob")
+    finally:
+        redis_server.resume()
+        cache.close()
+
+
+def test_a_call_takes_one_command(redis_server: Server) -> None:
+    cache = Cache(redis_server.url, timeout=5)
+    is_taken = filtered(cache, [])
+    is_taken.add("ada"), is_taken("ada")
+    with redis_server.monitor() as seen:
+        assert not is_taken("zoe")
+    assert [command.words[0] for command in seen if command.client not in ("lua", "unix")] == [b"EVALSHA"]
+    cache.close()
