@@ -98,7 +98,7 @@ class Stream(asyncio.Protocol):
             self._put(future, prepared.command, 1)
             self._flush()
         else:
-            (self._gathered or self._begin()).look(future, prepared.asked)
+            (self._gathered or self._begin()).look(future, prepared)
         return future
 
     def _begin(self) -> Gathered:
