@@ -130,22 +130,22 @@ class Answering:
 
     # How calls are answered
 
-    def slow(self, values: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Answer a call of a blocking function that the plain hit path did not."""
+    def slow(self, sought: Any, values: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Answer a call of a blocking function that the plain hit path did not; it sought under a key, or under ``None``."""
         if not self.is_on:
             return self.past_the_cache(args, kwargs)
         side, look = self.core.blocking, None
         glancing = self._glances.on(side)
         if glancing is not None:
             landings = self.core.flights.landings
-            is_hit, found = glancing.glance(self._glances.prepared(self, glancing, values))
+            is_hit, found = glancing.glance(self._glances.prepared(self, glancing, sought, values))
             if is_hit:
                 self.source.ledger.hits += 1
                 return found
             look = None if found is None else (found, landings)
         return self.given(drive(side.engine.fetch(self.call_of(values, args, kwargs), look)))
 
-    async def slow_async(self, values: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    async def slow_async(self, sought: Any, values: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answer a call of a coroutine function that the plain hit path did not."""
         if not self.is_on:
             return await self.past_the_cache(args, kwargs)
@@ -153,7 +153,7 @@ class Answering:
         glancing = self._glances.on(side)
         if glancing is not None:
             landings = self.core.flights.landings
-            prepared = self._glances.prepared(self, glancing, values)
+            prepared = self._glances.prepared(self, glancing, sought, values)
             question = glancing.ask(prepared)
             if question is not None:
                 is_hit, found = glancing.told(prepared, question[1], await question[0])

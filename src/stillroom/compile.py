@@ -12,7 +12,7 @@ and the body can look the entry up without any of that work:
                 return node.value
         except (LookupError, TypeError):
             pass
-        return slow((base, quote), (base, quote), {})
+        return slow((base, quote, type(base), type(quote)), (base, quote), (base, quote), {})
 
 This is the *plain hit path*: no coroutine, no lock, no engine. It may answer whenever the entry found needs no decision,
 which is what ``plain_until`` says, and it is closed by an empty ``gate.entries`` while somebody wants to hear of every call.
@@ -56,6 +56,7 @@ class PlainPath(NamedTuple):
         shared: the entries are shared with other functions and with verbs, so hits are counted at the gate.
         checked: entries may carry tags, so they count only if they were verified since the last invalidation.
         noted: the time of each hit is noted, for keys that are kept warm.
+        again: the same expression where it can be evaluated once more, which cannot fail; ``"None"`` where it could.
     """
 
     key: str | None
@@ -63,6 +64,7 @@ class PlainPath(NamedTuple):
     shared: bool = False
     checked: bool = False
     noted: bool = False
+    again: str = "None"
 
     def source(self, prefix: str) -> str:
         """Return the lines that look for an entry and return its value."""
@@ -107,7 +109,8 @@ def plain_key(parameters: Parameters, keyed: tuple[str, ...], instance: str | No
     values = [f"{p}numbers[{p}id({name})]" if name == instance else name for name in keyed]
     types = [f"{p}INSTANCE" if name == instance else f"{p}type({name})" for name in keyed]
     helpers = {f"{p}type": type, f"{p}id": id, f"{p}INSTANCE": INSTANCE, f"{p}numbers": numbers}
-    return PlainPath(", ".join(values + types) or "()", helpers)
+    key = ", ".join(values + types) or "()"
+    return PlainPath(key, helpers, again=f"({key})" if instance is None else "None")
 
 
 def binder(function: Callable[..., Any], parameters: Parameters) -> Callable[..., Bound]:

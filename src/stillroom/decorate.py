@@ -148,7 +148,7 @@ def _caller(
     else:
         path = operations.plain_path()
         general = f"await {p}slow" if kind.is_async else f"{p}slow"
-        body = f"{path.source(p)}    return {general}({parameters.bound})\n"
+        body = f"{path.source(p)}    return {general}({path.again}, {parameters.bound})\n"
         slow = operations.slow_async if kind.is_async else operations.slow
         variables = {
             **path.variables,

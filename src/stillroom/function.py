@@ -6,7 +6,7 @@ function the public form runs it to its end; for a coroutine function it returns
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from .entry import MISSING
 from .errors import MissingKeyContext, UncacheableArgument
 from .load import Said, within
 from .observe.outcome import Outcome
+from .taking import Taken, as_bound, taken
 
 if TYPE_CHECKING:
     from .compile import Bound
@@ -64,10 +65,8 @@ class Operations(Answering):
             calls: for each call a tuple of arguments, a mapping of named ones, or the only argument itself.
             first: arguments that stand before those of every call.
         """
-        if isinstance(calls, (str, bytes)) or not isinstance(calls, Iterable):
-            raise TypeError(f"calls must be several, such as [(1, 2), (3, 4)], not {calls!r}")
-        bounds = [self._bind_one(one, first) for one in calls]
-        return self._run(self._many(bounds), lambda found: [one if is_hit else self._unwrapped(one) for is_hit, one in found])
+        several = taken(calls, first, self.keying.flat, self._bind)
+        return self._run(self._many(several), lambda found: [one if is_hit else self._unwrapped(one) for is_hit, one in found])
 
     # The same, for both colours
 
@@ -113,18 +112,18 @@ class Operations(Answering):
             return None
         return made(self.kind.unshown(self.kept(value)), policy, ttl, now, 0.0, (), self.core.draw())
 
-    async def _many(self, bounds: list[Bound]) -> list[tuple[bool, Any]]:
+    async def _many(self, several: list[Taken]) -> list[tuple[bool, Any]]:
         """Answer several calls: for each, whether it was a plain hit, and its value or else its answer."""
         if not self.is_on:
-            return [(False, await self._bypassed(bound)) for bound in bounds]
+            return [(False, await self._bypassed(as_bound(one))) for one in several]
         side = self._side
         glancing = self._glances.on(side)
         if glancing is None:
-            calls = [self.call_of(bound.values, bound.args, bound.kwargs) for bound in bounds]
+            calls = [self.call_of(*as_bound(one)) for one in several]
             distinct = {call.key: call for call in calls}
             answers = dict(zip(distinct, await side.engine.fetch_many(list(distinct.values())), strict=True))
             return [(False, await self.answered_again(call, answers[call.key], call is distinct[call.key])) for call in calls]
-        return await self._glances.many(self, side, glancing, bounds)
+        return await self._glances.many(self, side, glancing, several)
 
     async def _forget_if_keyed(self, bound: Bound) -> None:
         try:
@@ -153,11 +152,6 @@ class Operations(Answering):
 
     def _unwrapped(self, answer: Answer) -> Any:
         return self.kind.shown(self.given(answer))
-
-    def _bind_one(self, call: Any, first: tuple[Any, ...]) -> Bound:
-        if isinstance(call, Mapping):
-            return self._bind(*first, **call)
-        return self._bind(*first, *call) if isinstance(call, tuple) else self._bind(*first, call)
 
 
 async def _followed(work: Coroutine[Any, Any, Any], then: Callable[[Any], Any]) -> Any:

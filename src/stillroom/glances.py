@@ -10,12 +10,13 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, Final
 
 from .keys import ENCODED
+from .taking import as_bound
 
 if TYPE_CHECKING:
     from .answering import Answering
     from .capabilities import Glancing
-    from .compile import Bound
     from .side import Side
+    from .taking import Taken
 
 __all__ = ["Glances"]
 
@@ -44,8 +45,26 @@ class Glances:
         """Return what answers a hit in few steps, unless each hit is to be counted elsewhere or announced."""
         return side.glancing if self._is_for_all and not self._hub.hears_calls else None
 
-    def prepared(self, operations: Answering, glancing: Glancing, values: tuple[Any, ...]) -> Any:
-        """Return what it takes to look for the key of a call."""
+    def prepared(self, operations: Answering, glancing: Glancing, sought: Any, values: tuple[Any, ...]) -> Any:
+        """Return what it takes to look for the key of a call.
+
+        Args:
+            operations: everything that the function does.
+            glancing: what is to be looked into.
+            sought: what the plain hit path looks for: the call's local key, or what is no local key at all.
+            values: the arguments.
+        """
+        owner, known = self._known
+        if owner is glancing:
+            try:
+                prepared = known.get(sought)
+            except TypeError:  # there is something unhashable in it
+                prepared = None
+            if prepared is not None:
+                return prepared
+        return self._by_key(operations, glancing, values)
+
+    def _by_key(self, operations: Answering, glancing: Glancing, values: tuple[Any, ...]) -> Any:
         local: Any = operations.keying.local(values)
         if self._has_tags and (operations.tags_vary or ENCODED in local):
             local = (local, operations.lookup(values).generations)  # tags may differ where keys are the same
@@ -60,16 +79,22 @@ class Glances:
             prepared = known[local] = glancing.prepare(operations.lookup(values))
         return prepared
 
-    async def many(self, operations: Answering, side: Side, glancing: Glancing, bounds: list[Bound]) -> list[tuple[bool, Any]]:
+    async def many(self, operations: Answering, side: Side, glancing: Glancing, asked: list[Taken]) -> list[tuple[bool, Any]]:
         """Answer several calls: for each, whether it was a plain hit, and its value or else its answer."""
         landings = operations.core.flights.landings
-        prepared = [self.prepared(operations, glancing, bound.values) for bound in bounds]
+        prepared = [
+            self.prepared(operations, glancing, (*one, *map(type, one)), one)
+            if type(one) is tuple
+            else self._by_key(operations, glancing, as_bound(one).values)
+            for one in asked
+        ]
         distinct = prepared if len(set(prepared)) == len(prepared) else list(dict.fromkeys(prepared))
         found = await glancing.glance_many(distinct)
         misses = [(one, seen[1]) for one, seen in zip(distinct, found, strict=True) if not seen[0]]
         if not misses and distinct is prepared and self._gives_as_is:
             operations.source.ledger.hits += len(found)
             return found
+        bounds = [as_bound(one) for one in asked]
         first = dict(zip(reversed(prepared), reversed(bounds), strict=True))  # of several calls with one key
         calls = {one: operations.call_of(first[one].values, first[one].args, first[one].kwargs) for one, _ in misses}
         looks = [(calls[one], None if reading is None else (reading, landings)) for one, reading in misses]

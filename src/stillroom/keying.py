@@ -24,6 +24,8 @@ class Keying(Protocol):
         generation: the name of the generation that the function's entries go by.
         shared: whether others, functions or verbs, may use the same keys.
         is_partial: whether calls whose arguments differ may have the same key.
+        flat: how many arguments there are, if all can be given by position, and they and their types are the local key wherever
+            it has no marks; -1 otherwise.
         needs: the names of the parameters that the keys depend on.
         context: the names of the values of the key context that they depend on.
     """
@@ -32,6 +34,7 @@ class Keying(Protocol):
     generation: str
     shared: bool
     is_partial: bool
+    flat: int
     needs: tuple[str, ...]
     context: tuple[str, ...]
 
@@ -50,6 +53,7 @@ class Keying(Protocol):
 
 class _Named:
     context: tuple[str, ...] = ()
+    flat = -1
 
     def __init__(self, parameters: Parameters, generation: str) -> None:
         self.parameters = parameters
@@ -78,6 +82,8 @@ class ByArguments(_Named):
         self._positions = [names.index(one) for one in keyed]
         self.is_partial = keyed != names
         self._owner = next((one for one in keyed[:1] if one in ("self", "cls") and one == names[0]), None)
+        if keyed == names and self._owner is None and parameters.are_positional:
+            self.flat = len(names)
         self.space = Keyspace(namespace, name, partial(_text, keyed), generation, partial(_shared_text, keyed, around))
 
     def local(self, values: tuple[Any, ...]) -> Hashable:

@@ -68,6 +68,11 @@ class Parameters:
         return frozenset(self._of_kinds(Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD))
 
     @property
+    def are_positional(self) -> bool:
+        """Whether a call by position can give all of them, and nothing else."""
+        return all(one.kind in _POSITIONAL for one in self._all)
+
+    @property
     def bound(self) -> str:
         """The arguments in the three forms of `stillroom.compile.Bound`, as source: values, args and kwargs."""
         return f"{_tuple(self.names)}, {self.passed}"

@@ -17,7 +17,7 @@ from tests.servers.proxy import Proxy
 from tests.servers.server import Server
 from tests.servers.waiting import eventually as eventually_at_server
 
-from stillroom import Cache
+from stillroom import Cache, StoreError
 
 
 @pytest.fixture
@@ -248,3 +248,29 @@ def test_no_connection_is_held_while_user_code_runs(redis_server: Server, cache:
     assert connections(redis_server) == 2, "all tasks of a loop share one"
     gate.open()
     assert [thread.join() for thread in threads] == list(range(50)) == loop.join()
+
+
+def test_what_is_sent_over_a_connection_that_was_closed_meanwhile_fails_at_once(redis_server: Server) -> None:
+    """Between the moment in which a caller gets hold of it and the one in which it sends, the server may have closed it."""
+
+    async def main() -> list[Any]:
+        cache = Cache(redis_server.url, timeout=5)
+        f = cache(ttl=60)(identity)
+        await f(1)
+        store: Any = cache._core.store
+        links = store._loop_wire.links._here()
+        (stream,) = links._streams.values()
+        (known,) = [one for operations in cache._core._living() for one in operations._glances._known[1].values()]
+        stream.fail("the server has closed it")
+        sent = asyncio.get_running_loop().create_future()
+        stream.send(sent, b"PING", 1)
+        outcomes = [await asyncio.wait_for(one, 2) for one in (sent, stream.gather([known.asked.entry]), stream.look(known))]
+        assert await f(1) == 1, "over another one"
+        await cache.aclose()
+        return outcomes
+
+    assert [type(outcome) for outcome in asyncio.run(main())] == [StoreError] * 3
+
+
+async def identity(a: int) -> int:
+    return a

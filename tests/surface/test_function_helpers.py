@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -15,6 +15,11 @@ HELPERS = ("bypass", "invalidate", "invalidate_all", "key", "many", "peek", "put
 
 class Opaque:
     pass
+
+
+class Pair(NamedTuple):
+    a: int
+    b: int
 
 
 class Cached:
@@ -214,6 +219,16 @@ def test_many_takes_lists_as_arguments_and_tuples_as_calls(made: Callable[..., C
     f = made()
     assert f.many([([1],), [1], {"a": [1]}]) == [[[1], 2]] * 3
     assert f.stats.loads == 1
+
+
+def test_many_and_calls_tell_arguments_apart_that_are_equal(made: Callable[..., Cached]) -> None:
+    """Rule 2: whether they come by position or by name, and whether or not their keys have been looked for before."""
+    f = made()
+    alike = [(1, 1), (True, 1), (1.0, 1), (1, True), (0.0, 1), (-0.0, 1), (1,), ([1], 1), ((1,), 1)]
+    for _ in range(2):
+        assert repr(f.many(alike)) == repr([f(*call) for call in alike]) == repr([[*call, 2][:2] for call in alike])
+        assert f.many([Pair(1, 1), {"a": 1, "b": 1}, (1, 1)]) == [[1, 1]] * 3
+    assert f.stats.loads == len(alike)
 
 
 def test_many_raises_what_a_load_raises_and_keeps_the_rest(made: Callable[..., Cached]) -> None:

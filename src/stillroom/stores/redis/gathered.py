@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ...errors import StoreError
-from .finding import Asked
 from .layout import RedisKey
 from .links import Outcome
 
-__all__ = ["Gathered"]
+if TYPE_CHECKING:
+    from .glance import Prepared
+
+__all__ = ["Gathered", "carried"]
+
+
+def carried(tokens: Sequence[Any], names: bytes) -> bytes | None:
+    """Return what an entry carries that was loaded under these tokens, with their names; ``None`` if a token is missing."""
+    return None if None in tokens else b"".join(tokens) + names
 
 
 class Gathered:
@@ -20,7 +27,8 @@ class Gathered:
     Attributes:
         indexes: where the value of each key will stand in the reply.
         asks: who wants which of them.
-        groups: who wants an entry together with the same generations: these, where they stand, and who wants which entry.
+        groups: who wants an entry together with the same generations: one who does, where these stand, and all of them with
+            where their entries stand.
     """
 
     __slots__ = ("asks", "groups", "indexes")
@@ -28,22 +36,18 @@ class Gathered:
     def __init__(self) -> None:
         self.indexes: dict[bytes, int] = {}
         self.asks: list[tuple[asyncio.Future[Any], list[int]]] = []
-        self.groups: dict[int, tuple[tuple[RedisKey, ...], list[int], list[tuple[asyncio.Future[Any], int]]]] = {}
+        self.groups: dict[int, tuple[Prepared, list[int], list[tuple[asyncio.Future[Any], int]]]] = {}
 
     def add(self, future: asyncio.Future[Any], keys: Sequence[RedisKey]) -> None:
         indexes = self.indexes
         self.asks.append((future, [indexes.setdefault(key.bulk, len(indexes)) for key in keys]))
 
-    def look(self, future: asyncio.Future[Any], asked: Asked) -> None:
-        indexes, group = self.indexes, self.groups.get(id(asked.generations))
+    def look(self, future: asyncio.Future[Any], prepared: Prepared) -> None:
+        indexes, group = self.indexes, self.groups.get(id(prepared.generations))
         if group is None:
-            places = [indexes.setdefault(key.bulk, len(indexes)) for key in asked.generations]
-            group = self.groups[id(asked.generations)] = (asked.generations, places, [])
-        bulk = asked.entry.bulk
-        at = indexes.get(bulk)
-        if at is None:
-            at = indexes[bulk] = len(indexes)
-        group[2].append((future, at))
+            places = [indexes.setdefault(key.bulk, len(indexes)) for key in prepared.generations]
+            group = self.groups[id(prepared.generations)] = (prepared, places, [])
+        group[2].append((future, indexes.setdefault(prepared.entry.bulk, len(indexes))))
 
     def command(self) -> bytes:
         return b"*%d\r\n$4\r\nMGET\r\n%b" % (len(self.indexes) + 1, b"".join(self.indexes))
@@ -64,9 +68,9 @@ class Gathered:
         for future, indexes in self.asks:
             if not future.done():
                 future.set_result([values[index] for index in indexes])
-        for _, places, looks in self.groups.values():
+        for one, places, looks in self.groups.values():
             tokens = [values[place] for place in places]
-            joined = None if None in tokens else b"".join(tokens)
+            carries = carried(tokens, one.asked.names)
             for future, at in looks:
                 if not future.done():
-                    future.set_result((values[at], tokens, joined))
+                    future.set_result((values[at], tokens, carries))

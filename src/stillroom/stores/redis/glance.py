@@ -15,6 +15,7 @@ from ...errors import StoreError
 from ...protocols import Lookup, Reading
 from .envelope import CHECKSUM_AT, FIXED, VERSION, Damaged, signed_part
 from .finding import Asked, Finder
+from .gathered import carried
 from .links import was_closed
 from .senseless import SENSELESS, senseless, sensibly
 from .shared import Shared
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Glance", "Prepared", "Seen"]
 
 Gathering: TypeAlias = "tuple[bytes | None, list[bytes | None], bytes | None]"
-"""An entry, the tokens that were read with it, and these one after the other; see `Links.ask_soon`."""
+"""An entry, the tokens that were read with it, and what an entry carries that was loaded under these; see `Links.ask_soon`."""
 Seen: TypeAlias = "tuple[bool, Any]"
 """Whether it was a plain hit; its value, or else what is known of the key, ``None`` if that takes another look."""
 _AFTER: Final = FIXED.size
@@ -41,16 +42,20 @@ class Prepared:
     Attributes:
         lookup: the key, and who asks.
         asked: the keys of entry and generations.
+        entry: the first of these.
+        generations: the others.
         command: the command that reads all of them.
         load: makes the value of its bytes.
         checksum: that of the key, with which the checksum of its entry begins.
     """
 
-    __slots__ = ("asked", "checksum", "command", "load", "lookup")
+    __slots__ = ("asked", "checksum", "command", "entry", "generations", "load", "lookup")
 
     def __init__(self, lookup: Lookup, asked: Asked, load: Callable[[bytes], Any]) -> None:
         self.lookup = lookup
         self.asked = asked
+        self.entry = asked.entry
+        self.generations = asked.generations
         self.load = load
         self.checksum = crc32(asked.entry.name)
         bulks = b"".join([key.bulk for key in asked.generations])
@@ -98,7 +103,7 @@ class Glance:
         if type(outcome) is not list:  # an error that the server replied
             return False, None
         data, *tokens = cast("list[bytes | None]", outcome)
-        return self.seen(prepared, data, tokens, _joined(tokens), self._ahead(node))
+        return self.seen(prepared, data, tokens, carried(tokens, prepared.asked.names), self._ahead(node), self._now())
 
     def ask(self, prepared: Prepared) -> tuple[Awaitable[Any], Node] | None:
         """Ask for a key, for callers on event loops; ``None`` if no server has all keys, or there is no connection to it."""
@@ -114,21 +119,21 @@ class Glance:
         Raises:
             StoreError: the server did not answer.
         """
-        if isinstance(outcome, StoreError):
-            if was_closed(outcome):
-                return False, None
-            self._wire.topology.suspect(node)
-            raise outcome
         try:
             if type(outcome) is tuple:  # it was asked together with others
-                data, tokens, joined = cast("Gathering", outcome)
+                data, tokens, carries = cast("Gathering", outcome)
+            elif isinstance(outcome, StoreError):
+                if was_closed(outcome):
+                    return False, None
+                self._wire.topology.suspect(node)
+                raise outcome
             else:
                 (reply,) = cast("list[Any]", outcome)
                 if type(reply) is not list:  # an error that the server replied
                     return False, None
                 data, *tokens = cast("list[bytes | None]", reply)
-                joined = _joined(tokens)
-            return self.seen(prepared, data, tokens, joined, self._ahead(node))
+                carries = carried(tokens, prepared.asked.names)
+            return self.seen(prepared, data, tokens, carries, self._ahead(node), self._now())
         except SENSELESS as error:
             raise senseless(error) from error
 
@@ -139,29 +144,35 @@ class Glance:
         Raises:
             StoreError: a server did not answer.
         """
-        groups = {id(one.asked.generations): one.asked.generations for one in prepared}
+        groups = {id(one.generations): one for one in prepared}
         node = self._wire.topology.only_node
         if len(groups) == 1 and node is not None:
-            (group,) = groups.values()
-            replies = await self._wire.values([*group, *(one.asked.entry for one in prepared)])
-            tokens, ahead = replies[: len(group)], self._ahead(node)
-            together = _joined(tokens)
-            entries = replies[len(group) :]
-            return [self.seen(one, data, tokens, together, ahead) for one, data in zip(prepared, entries, strict=True)]
-        keys = {key.name: key for group in groups.values() for key in group}
-        keys.update({one.asked.entry.name: one.asked.entry for one in prepared})
+            asked = prepared[0].asked
+            replies = await self._wire.values([*asked.generations, *[one.entry for one in prepared]])
+            count, ahead, now = len(asked.generations), self._ahead(node), self._now()
+            tokens, entries = replies[:count], replies[count:]
+            carries = carried(tokens, asked.names)
+            return [self.seen(one, data, tokens, carries, ahead, now) for one, data in zip(prepared, entries, strict=True)]
+        keys = {key.name: key for group in groups.values() for key in group.generations}
+        keys.update({one.entry.name: one.entry for one in prepared})
         values = dict(zip(keys, await self._wire.values(list(keys.values())), strict=True))
-        found = {number: [values[key.name] for key in group] for number, group in groups.items()}
-        joined = {number: _joined(tokens) for number, tokens in found.items()}
+        found = {number: [values[key.name] for key in group.generations] for number, group in groups.items()}
+        carry = {number: carried(found[number], group.asked.names) for number, group in groups.items()}
         seen: list[Seen] = []
         for one in prepared:
-            entry, number = one.asked.entry, id(one.asked.generations)
+            entry, number = one.entry, id(one.generations)
             ahead = self._ahead(self._wire.topology.node_of(entry.slot))
-            seen.append(self.seen(one, values[entry.name], found[number], joined[number], ahead))
+            seen.append(self.seen(one, values[entry.name], found[number], carry[number], ahead, self._now()))
         return seen
 
     def seen(
-        self, prepared: Prepared, data: bytes | None, tokens: Sequence[bytes | None], joined: bytes | None, ahead: float
+        self,
+        prepared: Prepared,
+        data: bytes | None,
+        tokens: Sequence[bytes | None],
+        carries: bytes | None,
+        ahead: float,
+        now: float,
     ) -> Seen:
         """Return what a reply means.
 
@@ -169,14 +180,14 @@ class Glance:
             prepared: what was asked for.
             data: the entry, if there is one.
             tokens: the tokens.
-            joined: the same one after the other; ``None`` if one is missing.
+            carries: what an entry carries that was loaded under these, as `carried` returns it.
             ahead: by how many seconds the server's clock is ahead.
+            now: the time on the clock of this process.
         """
-        if joined is not None and type(data) is bytes and len(data) >= _AFTER:
+        if carries is not None and type(data) is bytes and len(data) >= _AFTER:
             version, flags, size, _, _, fresh_until, _, _, check = _unpack(data)
-            carried = joined + prepared.asked.names
-            is_plain = version == VERSION and not flags and size == _AFTER + len(carried) and data.startswith(carried, _AFTER)
-            if is_plain and self._now() + ahead < fresh_until:
+            is_plain = version == VERSION and not flags and data[_AFTER:size] == carries
+            if is_plain and now + ahead < fresh_until:
                 try:
                     if crc32(data[_AFTER:], crc32(data[:CHECKSUM_AT], prepared.checksum)) != check:
                         raise Damaged("its checksum does not hold")
@@ -189,9 +200,4 @@ class Glance:
 
     def _opened(self, prepared: Prepared, data: bytes, size: int) -> bytes:
         assert self._signer is not None
-        return self._signer.open(data[size:], signed_part(prepared.asked.entry.name, data[:size]))
-
-
-def _joined(tokens: Sequence[Any]) -> bytes | None:
-    """Return tokens one after the other; ``None`` if one is missing."""
-    return None if None in tokens else b"".join(tokens)
+        return self._signer.open(data[size:], signed_part(prepared.entry.name, data[:size]))

@@ -65,8 +65,8 @@ class Links(Protocol):
         """Read an entry and its generations, together with all that is read in this turn; for callers on event loops only.
 
         Returns:
-            What will have a tuple of the entry, the tokens, and the tokens one after the other (``None`` if one is missing); or
-            a list with the reply to the command alone, if nothing else was read in this turn; or why there is neither.
+            What will have a tuple of the entry, the tokens, and what an entry carries that was loaded under them; or a list
+            with the reply to the command alone, if nothing else was read in this turn; or why there is neither.
             ``None`` if there is no connection yet.
         """
         ...

@@ -145,7 +145,10 @@ class LoopLinks:
 
     def ask_soon(self, node: Node, prepared: Prepared) -> asyncio.Future[Any] | None:
         """Read an entry and its generations together with all that is read in this turn; see `Links.ask_soon`."""
-        stream = self._here().stream(node)
+        known, links = self._last
+        if links is None or known() is not asyncio.get_running_loop():
+            links = self._here()
+        stream = links.stream(node)
         return None if stream is None else stream.look(prepared)
 
     async def exchange(self, batches: Sequence[Batch], until: float) -> list[Outcome]:

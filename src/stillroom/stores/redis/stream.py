@@ -98,7 +98,7 @@ class Stream(asyncio.Protocol):
             self._put(future, prepared.command, 1)
             self._flush()
         else:
-            (self._gathered or self._begin()).look(future, prepared.asked)
+            (self._gathered or self._begin()).look(future, prepared)
         return future
 
     def _begin(self) -> Gathered:
@@ -109,15 +109,15 @@ class Stream(asyncio.Protocol):
     def _send_gathered(self) -> None:
         gathered, self._gathered = self._gathered, None
         assert gathered is not None
-        if self.is_open:
-            self._put(gathered, gathered.command(), 1)
-            self._flush()  # this is the end of the turn already
-        else:
-            gathered.set_result(failed(self._node, "the connection was closed"))
+        self._put(gathered, gathered.command(), 1)
+        self._flush()  # this is the end of the turn already
 
     def _put(self, future: asyncio.Future[Outcome] | Gathered, data: bytes, count: int) -> None:
-        self._waiting.append((future, count, self._written))
-        self._outgoing.append(data)
+        if self.is_open:
+            self._waiting.append((future, count, self._written))
+            self._outgoing.append(data)
+        else:  # it was closed after whoever sends this had got hold of it: nobody would ever tell them
+            future.set_result(failed(self._node, ConnectionResetError("the connection has been closed")))
 
     def _ask_for_the_time(self, now: float) -> None:
         self._asked_at = now
