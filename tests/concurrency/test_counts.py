@@ -179,7 +179,9 @@ def test_a_load_that_began_before_switching_off_still_serves() -> None:
     assert cache.enabled
     assert load.stats.calls == 12_000
     load(1)
-    assert load.stats.hits > 0
+    before = load.stats.hits
+    assert load(1) == 1
+    assert load.stats.hits == before + 1, "it is on again, for good"
 
 
 @stores
