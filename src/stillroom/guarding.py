@@ -121,9 +121,10 @@ def _caller(core: Core, function: Any, plan: Plan) -> Any:
         )
     name = text(plan.name, "name") if plan.name is not None else _name(function)
     expression, variables = _key_expression(parameters, plan.key, name if plan.is_by_arguments else None)
-    key_of = compiled(function, parameters, f"    return {expression}\n", variables)
+    key_of: Callable[..., str] = compiled(function, parameters, f"    return {expression}\n", variables)
     side = (lambda: core.tasks) if kind.is_async else (lambda: core.blocking)
-    guard, handle = plan.make(name, Reach(side, kind.is_async, key_of))
+    is_one = plan.key is None and not plan.is_by_arguments
+    guard, handle = plan.make(name, Reach(side, kind.is_async, None if is_one else key_of))
     p, awaits = parameters.prefix, kind is Kind.COROUTINE
     body = f"    return {'await ' if awaits else ''}{p}through({expression}, {parameters.passed})\n"
     variables[f"{p}through"] = _Passage(core, function, guard, name).of_kind(kind)

@@ -41,8 +41,9 @@ class _Method(Protocol[Owner_contra, Rest]):
 class Breaker(Protocol):
     """The circuit of a function."""
 
-    def state(self, *args: Any, **kwargs: Any) -> Mode:
-        """Return the state of the circuit for a call with these arguments: ``"closed"``, ``"open"`` or ``"half_open"``."""
+    @property
+    def state(self) -> Mode:
+        """The state of the circuit, if the function has one: ``"closed"``, ``"open"`` or ``"half_open"``."""
         ...
 
     def peek(self, *args: Any, **kwargs: Any) -> Standing:
@@ -61,8 +62,9 @@ class Breaker(Protocol):
 class AsyncBreaker(Protocol):
     """What `Breaker` is, for coroutine functions."""
 
-    def state(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Mode]:
-        """Return the state of the circuit for a call with these arguments: ``"closed"``, ``"open"`` or ``"half_open"``."""
+    @property
+    def state(self) -> Coroutine[Any, Any, Mode]:
+        """The state of the circuit, if the function has one: ``"closed"``, ``"open"`` or ``"half_open"``."""
         ...
 
     def peek(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Standing]:

@@ -64,7 +64,7 @@ def test_once_too_many_calls_have_failed_the_function_is_no_longer_called() -> N
     assert target.calls == 2
     standing = f.breaker.peek()
     assert (standing.state, standing.calls, standing.errors, standing.error_rate) == ("open", 2, 2, 1.0)
-    assert f.breaker.state() == "open"
+    assert f.breaker.state == "open"
 
 
 @pytest.mark.asyncio_only
@@ -79,7 +79,7 @@ async def test_coroutine_functions_are_guarded_in_the_same_way() -> None:
     with pytest.raises(CircuitOpen, match="for '1'"):
         await f(1)
     await fail_async(lambda: f(2))
-    assert (await f.breaker.state(1), await f.breaker.state(2)) == ("open", "closed")
+    assert ((await f.breaker.peek(1)).state, (await f.breaker.peek(2)).state) == ("open", "closed")
     await f.breaker.open(2)
     await f.breaker.close(1)
     target.is_broken = False
@@ -100,7 +100,7 @@ def test_a_trial_that_succeeds_closes_it_and_one_that_fails_opens_it_for_longer(
     clock.advance(1)
     target.is_broken = False
     assert f() == "well"
-    assert f.breaker.state() == "closed"
+    assert f.breaker.state == "closed"
 
 
 @pytest.mark.memory_only("time is moved by hand")
@@ -129,12 +129,12 @@ def test_there_are_exactly_so_many_trials_at_a_time(clock: FakeClock) -> None:
         thread.start()
     assert all(tried.acquire(timeout=20) for _ in range(2))
     assert all(refused.acquire(timeout=20) for _ in range(6))
-    assert f.breaker.state() == "half_open"
+    assert f.breaker.state == "half_open"
     gate.set()
     for thread in threads:
         thread.join(20)
     assert results == ["well"] * 2
-    assert f.breaker.state() == "closed"
+    assert f.breaker.state == "closed"
 
 
 @pytest.mark.asyncio_only
@@ -158,9 +158,9 @@ async def test_a_trial_that_is_cancelled_says_nothing_and_gives_its_place_back(c
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert await f.breaker.state(True) == "half_open"
+    assert await f.breaker.state == "half_open"
     assert await f(False) == "well"
-    assert await f.breaker.state(True) == "closed"
+    assert await f.breaker.state == "closed"
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
@@ -216,7 +216,7 @@ def test_a_call_that_began_before_the_circuit_opened_does_not_matter_afterwards(
 
     def open_it_meanwhile() -> None:
         fail(lambda: f(int), 2)
-        assert f.breaker.state(int) == "open"
+        assert f.breaker.state == "open"
 
     assert f(open_it_meanwhile) == "well"
     assert f.breaker.peek(int)[:3] == ("open", 2, 2)
@@ -230,7 +230,7 @@ def test_to_open_and_close_by_hand() -> None:
     with pytest.raises(CircuitOpen):
         f()
     f.breaker.close()
-    assert (f(), f.breaker.state()) == ("well", "closed")
+    assert (f(), f.breaker.state) == ("well", "closed")
 
 
 def test_generators_are_judged_when_they_end() -> None:
@@ -326,7 +326,7 @@ class Shop:
 def test_methods_are_guarded_and_their_breaker_knows_the_object() -> None:
     mine, yours = Shop("mine"), Shop("yours")
     fail(lambda: mine.price("tea"))
-    assert (mine.price.breaker.state("tea"), yours.price.breaker.state("tea")) == ("open", "closed")
+    assert (mine.price.breaker.peek("tea").state, yours.price.breaker.peek("tea").state) == ("open", "closed")
     assert mine.price.__doc__ == "Return a price."
     shop: Any = Shop
     for call in (shop.below, lambda: shop.alone("tea")):
@@ -426,3 +426,10 @@ def test_what_is_over_leaves_nothing_behind(clock: FakeClock) -> None:
         f(n)
         clock.advance(1)
     assert len(cache._core.tallies) < 20
+
+
+def test_with_a_key_there_is_no_one_state() -> None:
+    f: Any = Cache().circuit_breaker(key="{a}")(lambda a: a)
+    assert f.breaker.peek(1).state == "closed"
+    with pytest.raises(ConfigurationError, match="ask peek"):
+        _ = f.breaker.state

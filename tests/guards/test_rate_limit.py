@@ -85,6 +85,14 @@ def test_what_has_the_same_key_is_counted_together() -> None:
     assert f.limiter.peek(User(3), "c").remaining == 2
 
 
+def test_a_function_without_a_key_has_one_count_which_takes_no_arguments_to_find() -> None:
+    f = Cache().rate_limit(limit=3, period=LONG)(lambda a, b: a + b)
+    f(1, 2)
+    assert f.limiter.peek().remaining == f.limiter.peek(5, 6).remaining == 2
+    f.limiter.reset()
+    assert f.limiter.peek().remaining == 3
+
+
 def test_a_key_may_be_a_rule() -> None:
     cache = Cache()
 

@@ -98,7 +98,7 @@ def test_a_process_that_is_killed_on_trial_keeps_the_others_out_for_no_longer_th
     cache = Cache(redis_server.url, timeout=5)
     f = cache.circuit_breaker(open_for=0.05, trial_for=0.5, name="watched")(lambda: "well")
     f.breaker.open()
-    eventually(lambda: f.breaker.state() == "half_open")
+    eventually(lambda: f.breaker.state == "half_open")
     with subprocess.Popen([sys.executable, "-c", TRIAL, redis_server.url], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "on trial\n"
@@ -108,7 +108,7 @@ def test_a_process_that_is_killed_on_trial_keeps_the_others_out_for_no_longer_th
     assert caught.value.retry_after <= 0.5
     eventually(lambda: f.breaker.peek().retry_after == 0)
     assert f() == "well"
-    assert f.breaker.state() == "closed"
+    assert f.breaker.state == "closed"
     cache.close()
 
 
@@ -116,7 +116,7 @@ def test_a_call_that_is_cancelled_while_it_asks_gives_its_place_back(redis_serve
     cache = Cache(redis_server.url, timeout=5)
     watched = cache.circuit_breaker(open_for=0.05, trial_for=60, name="watched")(lambda: None)
     watched.breaker.open()
-    eventually(lambda: watched.breaker.state() == "half_open")
+    eventually(lambda: watched.breaker.state == "half_open")
 
     async def ask() -> None:
         @cache.circuit_breaker(open_for=0.05, trial_for=60, name="watched")
@@ -132,7 +132,7 @@ def test_a_call_that_is_cancelled_while_it_asks_gives_its_place_back(redis_serve
         with pytest.raises(asyncio.CancelledError):
             await asking
         assert await f() == "well"
-        assert await f.breaker.state() == "closed"
+        assert await f.breaker.state == "closed"
         await cache.aclose()
 
     asyncio.run(ask())

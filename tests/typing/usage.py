@@ -564,12 +564,12 @@ def a_locked_function() -> None:
 def a_function_with_a_circuit_breaker() -> None:
     cache = Cache()
 
-    @cache.circuit_breaker(errors=(OSError, LookupError), ignore=KeyError, key="{base}")
+    @cache.circuit_breaker(errors=(OSError, LookupError), ignore=KeyError)
     def rate(base: str) -> float:
         return len(base) / 2
 
     assert_type(rate("usd"), float)
-    assert_type(rate.breaker.state("usd"), Mode)
+    assert_type(rate.breaker.state, Mode)
     assert_type(rate.breaker.peek("usd").error_rate, float)
     rate.breaker.open("usd")
     rate.breaker.close("usd")
@@ -581,7 +581,7 @@ async def a_coroutine_function_with_a_circuit_breaker() -> None:
         return len(base) / 2
 
     assert_type(await rate("usd"), float)
-    assert_type(await rate.breaker.state("usd"), Mode)
+    assert_type(await rate.breaker.state, Mode)
     await rate.breaker.close("usd")
 
 

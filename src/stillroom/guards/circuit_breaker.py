@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
-from ..errors import CircuitOpen, Refused, StoreError
+from ..errors import CircuitOpen, ConfigurationError, Refused, StoreError
 from .circuit import Circuit, End, Mode, Standing, State, Ticket, Turn, admit, force, look, report
 from .guard import UNKNOWN_FOR, Counting, Handle, Reach
 from .tally import Change
@@ -189,9 +189,18 @@ class Breaker(Handle):
         super().__init__(reach)
         self._guard = guard
 
-    def state(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Return the state of the circuit for a call with these arguments: ``"closed"``, ``"open"`` or ``"half_open"``."""
-        return self._reach.run(self._guard.state(self._reach.way, self._reach.key(args, kwargs)))
+    @property
+    def state(self) -> Any:
+        """The state of the function's circuit: ``"closed"``, ``"open"`` or ``"half_open"``.
+
+        Raises:
+            ConfigurationError: there is a circuit for each key; ``peek(*args).state`` tells of one.
+        """
+        if not self._reach.is_one:
+            raise ConfigurationError(
+                "state is that of one circuit, and with key= there are many: ask peek(*args).state", setting="key"
+            )
+        return self._reach.run(self._guard.state(self._reach.way, ""))
 
     def peek(self, /, *args: Any, **kwargs: Any) -> Any:
         """Return how things stand for a call with these arguments, and count nothing."""

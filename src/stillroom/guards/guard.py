@@ -117,11 +117,13 @@ class Reach:
     Args:
         way: returns how callers of the function's colour reach what guards share.
         is_async: the function is a coroutine function, so what users call is to be awaited.
-        key_of: returns the key for the arguments of a call.
+        key_of: returns the key for the arguments of a call; ``None`` if all calls of the function have the same.
         first: arguments that stand before those that are given.
     """
 
-    def __init__(self, way: Callable[[], Way], is_async: bool, key_of: Callable[..., str], first: tuple[Any, ...] = ()) -> None:
+    def __init__(
+        self, way: Callable[[], Way], is_async: bool, key_of: Callable[..., str] | None, first: tuple[Any, ...] = ()
+    ) -> None:
         self._way = way
         self._is_async = is_async
         self._key_of = key_of
@@ -132,15 +134,23 @@ class Reach:
         """How callers of the function's colour reach what guards share."""
         return self._way()
 
+    @property
+    def is_one(self) -> bool:
+        """Whether all calls of the function have the same key, so that it needs no arguments to find it."""
+        return self._key_of is None
+
     def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         """Return the key for the arguments of a call."""
-        return self._key_of(*self._first, *args, **kwargs)
+        return "" if self._key_of is None else self._key_of(*self._first, *args, **kwargs)
 
     def key_of_one(self, call: Any) -> str:
         """Return the key for one of several calls: a tuple of arguments, a mapping of named ones, or the only one itself."""
+        key_of = self._key_of
+        if key_of is None:
+            return ""
         if isinstance(call, Mapping):
-            return self._key_of(*self._first, **call)
-        return self._key_of(*self._first, *call) if isinstance(call, tuple) else self._key_of(*self._first, call)
+            return key_of(*self._first, **call)
+        return key_of(*self._first, *call) if isinstance(call, tuple) else key_of(*self._first, call)
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Do something: at once, or when it is awaited if the function is to be awaited as well."""
