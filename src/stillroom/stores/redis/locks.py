@@ -10,7 +10,7 @@ from ...errors import StoreError
 from .commands import run_script
 from .layout import RedisKey
 from .scripts import FREE_LOCK, KEEP_LOCK, TAKE_LOCK
-from .senseless import SENSELESS, senseless
+from .senseless import sensibly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +62,7 @@ class RedisLocks:
         number = await self._local.take(claim)
         return None if number is None else 0  # its own count means nothing to those who have numbers from the server
 
+    @sensibly
     async def _take(self, claim: Claim) -> int | None:
         key, length = RedisKey(self._layout.lock(claim.name)), max(1, math.ceil(claim.ttl * 1000))
         take = run_script(TAKE_LOCK, (key.name, key.name + b"#"), claim.token, length, claim.limit, by=key)
@@ -69,10 +70,7 @@ class RedisLocks:
         (number,) = await self._wire.run([take])
         if number is None:
             return None
-        try:
-            number = int(number)
-        except SENSELESS as error:
-            raise senseless(error) from error
+        number = int(number)
         claim.held_until = asked_at + claim.ttl
         keep = run_script(KEEP_LOCK, (key.name,), claim.token, length, by=key)
         self._renewal.add(claim.token, keep, claim.ttl, _noting(weakref.ref(claim), self._clock.now))
@@ -86,11 +84,15 @@ class RedisLocks:
         await self._local.let_go(claim)
         spell = self._outage.situation.spell
         if spell.stand_in is None:
-            key = RedisKey(self._layout.lock(claim.name))
             try:
-                await self._wire.run([run_script(FREE_LOCK, (key.name,), claim.token, by=key)])
+                await self._free(claim)
             except StoreError as error:
                 self._outage.failed(spell, error)
+
+    @sensibly
+    async def _free(self, claim: Claim) -> None:
+        key = RedisKey(self._layout.lock(claim.name))
+        await self._wire.run([run_script(FREE_LOCK, (key.name,), claim.token, by=key)])
 
     async def wait(self, name: str, runtime: Runtime, until: float | None) -> None:
         """Return when a lock may be free; see `Locks.wait`."""

@@ -17,6 +17,7 @@ from ..._runtime.forks import on_fork
 from ..._runtime.runtime import drive
 from ...errors import StoreError
 from .commands import Command
+from .senseless import SENSELESS
 from .wire import Wire
 
 __all__ = ["Renewal"]
@@ -120,7 +121,7 @@ class Renewal:
             one.due = began + one.interval
         try:
             replies = drive(self._wire.run([one.prolong for one in held]))
-        except StoreError:
+        except (StoreError, *SENSELESS):
             return
         ago = time.monotonic() - began
         for one, reply in zip(held, replies, strict=True):

@@ -22,6 +22,7 @@ from ...errors import StoreError
 from .client import Node
 from .commands import Command, run_script
 from .scripts import DROP, SWAP
+from .senseless import SENSELESS
 
 if TYPE_CHECKING:
     from .picture import Picture
@@ -134,7 +135,7 @@ class Messenger:
         """Look once, and tell whether there is anything left to look for."""
         try:
             drive(self._wire.settle(self._wire.links.deadline()))
-        except StoreError:  # nobody there who could be told, or who knows
+        except (StoreError, *SENSELESS):  # nobody there who could be told, or who knows, or whose words make sense
             self._unconfirmed.forget()
         if self._unconfirmed and not self._is_closed:
             return True

@@ -21,6 +21,7 @@ from .commands import Command
 from .layout import RedisKey
 from .links import Batch, Links, Outcome, OutOfMemory
 from .picture import Picture
+from .senseless import SENSELESS
 from .topology import Topology
 from .unconfirmed import deletion_of
 
@@ -238,7 +239,7 @@ class Wire:
         """See whether another node has taken over from one whose replicas have not heard what it was told."""
         try:
             await self.settle(until)
-        except StoreError:  # what was asked for has been done; who may have to hear of it is looked for behind
+        except (StoreError, *SENSELESS):  # what was asked for has been done; who may have to hear of it is looked for behind
             pass
 
     async def on_all(self, commands: Sequence[bytes]) -> dict[Node, list[Any]]:
