@@ -1,7 +1,9 @@
-# Each verb does its whole set-up by itself. PYTHON=python3.12 chooses the interpreter, VENV=dir where packages go.
+# Each verb does its whole set-up by itself. PYTHON=python3.12 chooses the interpreter, VENV=dir where packages go, WORKERS=0 how many
+# processes share the tests.
 PYTHON ?= python3
 VENV ?= .venv
 SECONDS ?= 180
+WORKERS ?= 2
 RUN := $(VENV)/bin/python
 SETUP := sh scripts/setup.sh "$(PYTHON)" "$(VENV)"
 
@@ -18,7 +20,7 @@ demo: ## a minute of stillroom
 test: ## smoke tests on every other supported Python there is, then all tests on this one
 	@$(SETUP) ".[dev]" redis-server
 	@$(RUN) scripts/smoke.py "$(VENV)"
-	@$(RUN) -m pytest $(ARGS)
+	@$(RUN) -m pytest --numprocesses $(WORKERS) $(ARGS)
 
 check: ## formatting, lint, types, architecture
 	@$(SETUP) ".[dev]"
