@@ -31,7 +31,8 @@ class Shape(NamedTuple):
     def positions(self, text: str) -> list[int]:
         """Return which bits stand for a text."""
         whole = int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest(), "little")
-        bits, first, step = self.bits, whole & _HALF, whole >> 64 | 1
+        bits = self.bits
+        first, step = (whole & _HALF) % bits, (whole >> 64 | 1) % bits  # small numbers are quick to reckon with
         return [(first + index * step) % bits for index in range(self.hashes)]
 
 

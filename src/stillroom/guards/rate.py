@@ -112,8 +112,10 @@ def _take_from_window(rate: Rate, window: Window, now: float) -> Standing:
 
 
 def _take_from_bucket(rate: Rate, bucket: Bucket, now: float) -> Standing:
-    standing = _bucket(rate, bucket, now)
-    if not standing.is_open:
-        return standing
-    bucket.full_at = max(bucket.full_at, now) + rate.period / rate.limit
-    return Standing(True, max(standing.remaining - 1, 0), 0.0)
+    interval, burst, owed = rate.period / rate.limit, rate.burst or 1, bucket.full_at - now
+    if owed < 0:
+        owed = 0.0
+    if owed - interval * (burst - 1) >= _EXACT:
+        return _bucket(rate, bucket, now)
+    bucket.full_at = now + owed + interval
+    return Standing(True, max(min(int(burst - (owed - _EXACT) / interval), burst) - 1, 0), 0.0)
