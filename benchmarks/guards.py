@@ -15,7 +15,7 @@ FOREVER = 10**9
 
 def guarded(cache: Any, function: Any) -> dict[str, Any]:
     """Return a function behind each guard, with a key of its arguments where guards usually have one."""
-    bloomed = cache.bloom(capacity=1000, name=f"bloom {function.__name__}")(function)
+    bloomed = cache.bloom(capacity=1000, key="{a}", name=f"bloom {function.__name__}")(function)
     return {
         "rate_limit, window": cache.rate_limit(limit=20_000, period="10ms", key="{a}", name="window")(function),
         "rate_limit, bucket": cache.rate_limit(limit=FOREVER, period="1s", burst=FOREVER, key="{a}", name="bucket")(function),

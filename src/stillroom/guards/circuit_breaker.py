@@ -131,7 +131,7 @@ class CircuitBreaker:
             wait = turn.standing.retry_after
             open_ = "the circuit is open" if turn.standing.state == "open" else "the circuit is half open, and its trials go on"
             raise self._refusal(key, wait, open_)
-        return ticket._replace(epoch=turn.epoch, is_trial=turn.is_trial)
+        return Ticket(turn.epoch, ticket.token, turn.is_trial)  # not `_replace`, which is on the way of every call
 
     async def leave(self, way: Way, key: str, ticket: Ticket | None, error: BaseException | None) -> None:
         """Count how a call has ended; see `Guard.leave`."""
