@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from .contenders import CALL, aload, load
@@ -31,8 +32,11 @@ def contenders() -> list[Contender]:
     from stillroom import Cache
 
     made = [Contender("no guard", CALL, {"f": load}), Contender("no guard async", CALL, {"f": aload}, awaited=True)]
-    for name, f in guarded(Cache(), load).items():
+    blocking, awaited = guarded(Cache(), load), guarded(Cache(), aload)
+    blocking["bloom"].add(1, 2)
+    asyncio.run(awaited["bloom"].add(1, 2))
+    for name, f in blocking.items():
         made.append(Contender(name, CALL, {"f": f}))
-    for name, f in guarded(Cache(), aload).items():
+    for name, f in awaited.items():
         made.append(Contender(f"{name} async", CALL, {"f": f}, awaited=True))
     return made
