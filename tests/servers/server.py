@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import platform
 import re
 import shutil
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -53,6 +55,12 @@ def valkey_program() -> str:
         assert package.origin is not None
         found = str(next(Path(package.origin).parent.glob("_binaries/*/valkey-server")))
     return found
+
+
+def may_lack_valkey() -> bool:
+    """Tell whether this is a system for which no package brings a server of Valkey along, and that has none of its own."""
+    is_served = sys.version_info >= (3, 11) and sys.platform == "linux" and platform.machine() == "x86_64"
+    return not is_served and shutil.which("valkey-server") is None
 
 
 @functools.cache
