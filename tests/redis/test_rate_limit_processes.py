@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from bisect import bisect_left, bisect_right
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ import asyncio, json, sys, time
 from stillroom import Cache, RateLimited
 
 cache = Cache(sys.argv[1], timeout=5)
-passed = []
+passed, refused = [], []
 
 @cache.rate_limit(limit={limit}, period={period}, name="hammered", on_error="refuse")
 def f():
@@ -39,8 +40,9 @@ def hammer(call):
         try:
             call()
         except RateLimited:
-            continue
-        passed.append((before, time.monotonic()))
+            refused.append((before, time.monotonic()))
+        else:
+            passed.append((before, time.monotonic()))
 
 if sys.argv[2] == "async":
     loop = asyncio.new_event_loop()
@@ -50,7 +52,7 @@ if sys.argv[2] == "async":
 else:
     hammer(f)
     cache.close()
-print(json.dumps(passed))
+print(json.dumps([passed, refused]))
 """
 
 
@@ -62,14 +64,17 @@ def test_processes_that_hammer_get_all_of_the_limit_and_no_more(where: str, requ
         subprocess.Popen([sys.executable, "-W", "error", "-c", code, server.url, colour], stdout=subprocess.PIPE, text=True)
         for colour in ("sync", "async", "sync")
     ]
-    passed = sorted(tuple(one) for process in processes for one in json.loads(process.communicate(timeout=30)[0]))
+    told = [json.loads(process.communicate(timeout=30)[0]) for process in processes]
     assert all(process.returncode == 0 for process in processes)
-    first, last = passed[0][0], passed[-1][1]
-    # Each was let through at some moment between its two times: if the outer ones of a run of `limit + 1` are closer together
-    # than the period, all of them were within one.
-    runs = zip(passed, passed[LIMIT:], strict=False)
-    assert all(later[1] - earlier[0] >= PERIOD for earlier, later in runs)
-    assert len(passed) >= LIMIT * int((last - first) / PERIOD), "demand was there all the time"
+    passed, refused = ([tuple(call) for one in told for call in one[which]] for which in (0, 1))
+    begun, ended = sorted(began for began, _ in passed), sorted(end for _, end in passed)
+    # The server decided on each call at some moment between its two times, so all of those that both began and ended within a
+    # period were let through in it; and so were at most those that had not ended before a period and began before its end.
+    within = [sum(began <= other and end < began + PERIOD for other, end in passed) for began in begun]
+    assert max(within) <= LIMIT
+    assert refused, "demand was there"
+    before = [bisect_left(begun, end) - bisect_right(ended, began - PERIOD) for began, end in refused]
+    assert min(before) >= LIMIT, "nobody is refused unless so many were let through"
 
 
 def out_of_reach(server: Server, on_error: Any) -> list[str]:
