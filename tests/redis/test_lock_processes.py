@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -107,3 +109,50 @@ def test_nothing_but_the_last_number_is_left_behind(redis_server: Server) -> Non
         pass
     assert redis_server.ask("KEYS", "*") == [b"stillroom%{report}#"]
     cache.close()
+
+
+@pytest.mark.parametrize("colour", ["threads", "tasks"])
+def test_a_process_asks_equally_often_however_many_wait_in_it(redis_server: Server, colour: str) -> None:
+    cache = Cache(redis_server.url, timeout=5)
+    waiters, wait = 30, 1.0
+
+    def once() -> None:
+        with pytest.raises(LockTimeout), cache.lock("report", wait=wait):
+            pass
+
+    async def once_as_task() -> None:
+        with pytest.raises(LockTimeout):
+            async with cache.lock("report", wait=wait):
+                pass
+
+    async def all_tasks() -> None:
+        await asyncio.gather(*(once_as_task() for _ in range(waiters)))
+        await cache.aclose()
+
+    with Holder(redis_server, ttl=30), redis_server.monitor() as seen:
+        if colour == "tasks":
+            asyncio.run(all_tasks())
+        else:
+            with ThreadPoolExecutor(waiters) as pool:
+                list(pool.map(lambda _: once(), range(waiters)))
+    asked = [command for command in seen if command.words[0] in (b"EVALSHA", b"EVAL") and command.client not in ("lua", "unix")]
+    # Each asks as it comes, and about twice as it goes, and gives back what it might have got; 20 a second are for waiting.
+    assert len(asked) <= 4 * waiters + 20 * wait
+    cache.close()
+
+
+def test_a_lock_passes_from_neighbour_to_neighbour_without_a_pause(redis_server: Server, monkeypatch: Any) -> None:
+    monkeypatch.setattr("stillroom.stores.redis.turns._PAUSE", 3600.0)
+    cache = Cache(redis_server.url, timeout=5)
+    passed: list[int] = []
+
+    async def hold(number: int) -> None:
+        async with cache.lock("report"):
+            passed.append(number)
+
+    async def all_tasks() -> None:
+        await asyncio.gather(*(hold(number) for number in range(20)))
+        await cache.aclose()
+
+    asyncio.run(all_tasks())
+    assert sorted(passed) == list(range(20))

@@ -37,15 +37,17 @@ class Claim:
         ttl: how many seconds it outlives a holder that has vanished.
         limit: how many may hold it at a time.
         held_until: until when, on the clock, it is certain that the lock is held; ``inf`` if nothing but letting go ends that.
+        turn: what a waiter holds while it is the one of its process who asks whether the lock is free.
     """
 
-    __slots__ = ("__weakref__", "_token", "held_until", "limit", "name", "ttl")
+    __slots__ = ("__weakref__", "_token", "held_until", "limit", "name", "ttl", "turn")
 
     def __init__(self, name: str, ttl: float, limit: int) -> None:
         self.name = name
         self.ttl = ttl
         self.limit = limit
         self.held_until = 0.0
+        self.turn: Claim | None = None
         self._token = b""
 
     @property
@@ -67,7 +69,7 @@ class Locks(Protocol):
         """Give a lock back, if it is still held."""
         ...
 
-    async def wait(self, name: str, runtime: Runtime, until: float | None) -> None:
+    async def wait(self, claim: Claim, runtime: Runtime, until: float | None) -> None:
         """Return when a lock may be free, or at a time on the clock."""
         ...
 
@@ -118,7 +120,7 @@ async def take(way: Way, claim: Claim, wait: float | None, now: Callable[[], flo
                 raise LockTimeout(
                     f"the lock {claim.name!r} was not free within {wait:g} s", name=claim.name, waited=now() - began
                 )
-            await locks.wait(claim.name, way.runtime, until)
+            await locks.wait(claim, way.runtime, until)
     except BaseException:  # such as a cancellation after the lock was taken and before that was known
         await locks.let_go(claim)
         raise

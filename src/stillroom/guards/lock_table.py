@@ -85,14 +85,14 @@ class LockTable:
         if flight is not None:
             flight.end(Result.LANDED)
 
-    async def wait(self, name: str, runtime: Runtime, until: float | None) -> None:
+    async def wait(self, claim: Claim, runtime: Runtime, until: float | None) -> None:
         """Return when a lock may be free; see `Locks.wait`."""
         with self._lock:
-            place = self._places.get(name)
+            place = self._places.get(claim.name)
             if place is None:
                 return
             if place.flight is None:
-                place.flight = Flight(Key(self._space, name), (), threading.RLock())
+                place.flight = Flight(Key(self._space, claim.name), (), threading.RLock())
             flight, now = place.flight, self.clock.now()
             # A holder may vanish without a word: look again when the ttl of the first is over, and every so often after that.
             soonest = min([max(ends_at, now + _TURN) for ends_at, _ in place.holds.values()], default=now)

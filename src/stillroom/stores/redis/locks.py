@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ...errors import StoreError
 from .commands import run_script
@@ -20,12 +20,10 @@ if TYPE_CHECKING:
     from ...protocols import Clock
     from ..outage import Outage
     from .shared import Shared
+    from .turns import Turns
     from .wire import Wire
 
 __all__ = ["RedisLocks"]
-
-_TURN: Final = 0.06
-"""Seconds between two looks at whether a lock is free."""
 
 
 class RedisLocks:
@@ -37,18 +35,26 @@ class RedisLocks:
         outage: knows whether the servers are within reach.
         clock: tells the time.
         local: what stands in while they are not.
+        turns: those of the waiters of this process.
     """
 
-    def __init__(self, wire: Wire, shared: Shared, outage: Outage, clock: Clock, local: Locks) -> None:
+    def __init__(self, wire: Wire, shared: Shared, outage: Outage, clock: Clock, local: Locks, turns: Turns) -> None:
         self._wire = wire
         self._layout = shared.layout
         self._renewal = shared.renewal
         self._outage = outage
         self._clock = clock
         self._local = local
+        self._turns = turns
 
     async def take(self, claim: Claim) -> int | None:
         """Take a lock if it is free; see `Locks.take`."""
+        number = await self._take_where_it_is(claim)
+        if number is not None:
+            await self._turns.end(claim)
+        return number
+
+    async def _take_where_it_is(self, claim: Claim) -> int | None:
         spell = self._outage.situation.spell
         if spell.stand_in is None:
             try:
@@ -82,22 +88,23 @@ class RedisLocks:
         self._renewal.discard(claim.token)
         claim.held_until = 0.0
         await self._local.let_go(claim)
+        await self._turns.end(claim)
         spell = self._outage.situation.spell
         if spell.stand_in is None:
             try:
                 await self._free(claim)
             except StoreError as error:
                 self._outage.failed(spell, error)
+        self._turns.wake(claim.name)
 
     @sensibly
     async def _free(self, claim: Claim) -> None:
         key = RedisKey(self._layout.lock(claim.name))
         await self._wire.run([run_script(FREE_LOCK, (key.name,), claim.token, by=key)])
 
-    async def wait(self, name: str, runtime: Runtime, until: float | None) -> None:
+    async def wait(self, claim: Claim, runtime: Runtime, until: float | None) -> None:
         """Return when a lock may be free; see `Locks.wait`."""
-        left = _TURN if until is None else min(_TURN, until - self._clock.now())
-        await runtime.pause(max(left, 0.001))
+        await self._turns.wait(claim, runtime, until)
 
 
 def _noting(claim: weakref.ref[Claim], now: Callable[[], float]) -> Callable[[float, object], None]:

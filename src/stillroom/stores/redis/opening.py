@@ -42,6 +42,7 @@ from .threads import ThreadLinks
 from .times import ServerTimes
 from .tokens import Lives
 from .topology import Topology
+from .turns import Turns
 from .unconfirmed import Messenger, Unconfirmed
 from .wire import Wire
 
@@ -124,6 +125,7 @@ class RedisStores:
             self._tell_unreadable,
         )
         self._clock = clock
+        self._turns = Turns(clock)
         self._wire = wire
         self._far = BulkRedisStore(wire, self._shared)
         self.outage = Outage(cast("Any", self._far), clock=clock, on_error=on_error, watcher=self)
@@ -164,7 +166,8 @@ class RedisStores:
             blocking: which colour.
             local: what stands in during an outage.
         """
-        return RedisLocks(self._wire if blocking else self._loop_wire, self._shared, self.outage, self._clock, local)
+        wire = self._wire if blocking else self._loop_wire
+        return RedisLocks(wire, self._shared, self.outage, self._clock, local, self._turns)
 
     def tallies(self, blocking: bool) -> RedisTallies:
         """Return where guards of one colour keep count."""
