@@ -1,0 +1,1 @@
+"""Holds `errors`, where cachify has it."""
