@@ -1,0 +1,197 @@
+"""`CacheDecorator`: what a decorated function does, and has as its ``instance``.
+
+What is kept is what ``serializer`` makes of a result, under what it, or ``key_serializer``, makes of the arguments. JSON cannot
+tell some arguments apart; so what does is kept beside the result, which is served to no others.
+"""
+
+from __future__ import annotations
+
+import inspect
+import secrets
+import weakref
+from collections.abc import Callable
+from functools import wraps
+from json import dumps, loads
+from typing import Any, Final, TypeAlias
+
+from ... import Cache, ConfigurationError, StoreError
+from .._clients import as_redis_error, decodes, place_of, prefix_of, redis_errors
+from .._keyed import Keyed, plain
+from .arguments import compact_dump, encoded, mark, named
+from .calls import Call, Failed, Found
+from .order import Order
+
+__all__ = ["CacheDecorator", "Handler"]
+
+Handler: TypeAlias = "Callable[[Exception, Callable[..., Any], Any, Any], Any]"
+
+_PATIENCE: Final = 1.0
+"""For how many seconds an answer of Redis is waited for if the client sets no limit: callers see failures."""
+
+_caches: weakref.WeakKeyDictionary[Any, dict[str, Cache]] = weakref.WeakKeyDictionary()
+
+
+class CacheDecorator:
+    """A decorator; its parameters are those of `RedisCache` and `RedisCache.cache`.
+
+    Attributes:
+        original_fn: the function as it was written.
+        keys_key: what the order is called in which results were stored.
+    """
+
+    original_fn: Any = None
+    keys_key: str | None = None
+    _apart: str | None = None
+
+    def __init__(
+        self,
+        redis_client: Any,
+        prefix: str = "rc",
+        serializer: Callable[[Any], Any] = compact_dump,
+        deserializer: Callable[[Any], Any] = loads,
+        key_serializer: Callable[[Any], Any] | None = None,
+        ttl: float = 0,
+        limit: int = 0,
+        namespace: str | None = None,
+        support_cluster: bool = True,
+        exception_handler: Handler | None = None,
+        active: bool = True,
+    ) -> None:
+        self.client = redis_client
+        self.prefix = prefix
+        self.serializer = serializer
+        self.deserializer = deserializer
+        self.key_serializer = key_serializer
+        self.ttl = ttl
+        self.limit = limit
+        self.namespace = namespace
+        self.support_cluster = support_cluster
+        self.exception_handler = exception_handler
+        self.active = active
+
+    def __call__(self, fn: Any) -> Any:
+        """Return the function as it is cached."""
+        if isinstance(fn, staticmethod):
+            return staticmethod(self(fn.__func__))
+        self._name = self.namespace.replace("%", "%25").replace("@", "%40") if self.namespace else None
+        self.namespace = self.namespace or f"{fn.__module__}.{fn.__qualname__}"
+        self.original_fn = fn
+        self.keys_key = f"{self.get_full_prefix()}:keys"
+        self._signature = inspect.signature(fn)
+        self._decorate()
+
+        @wraps(fn)
+        def inner(*args: Any, **kwargs: Any) -> Any:
+            return self._asked(args, kwargs) if self.active else fn(*args, **kwargs)
+
+        shown: Any = inner
+        shown.invalidate, shown.invalidate_all = self.invalidate, self.invalidate_all
+        shown.get_full_prefix, shown.instance = self.get_full_prefix, self
+        return inner
+
+    def get_full_prefix(self) -> str:
+        """Return what the keys of the namespace begin with."""
+        full = f"{self.prefix}:{self.namespace}"
+        return f"{{{full}}}" if self.support_cluster else full
+
+    def get_key(self, args: Any, kwargs: Any) -> str:
+        """Return the name of the result of a call."""
+        return self._key_of(named(self._signature, args, kwargs))
+
+    def invalidate(self, *args: Any, **kwargs: Any) -> None:
+        """Forget the result of a call."""
+        key = self.get_key(args, kwargs)
+        with redis_errors():
+            self._answer.invalidate(key, None)
+            if self.limit > 0:
+                self._order.drop(key)
+
+    def invalidate_all(self, *_: Any, **__: Any) -> None:
+        """Forget all results of the namespace."""
+        with redis_errors():
+            self._answer.invalidate_all()
+            self._order.clear()
+
+    def many(self, calls: list[tuple[tuple[Any, ...], dict[str, Any]]]) -> list[Any]:
+        """Return the results of several calls, given by their arguments; one round trip for all that are there."""
+        if not self.active:
+            return [self.original_fn(*args, **kwargs) for args, kwargs in calls]
+        try:
+            made = [self._call_of(args, kwargs) for args, kwargs in calls]
+            found: list[Found] = self._answer.many([(call.key, call) for call in made])
+            self._note([call.key for call in made if call.loaded])
+            return [
+                self._given(call, one) if call.is_answered_by(one) else self._asked(call.args, call.kwargs)
+                for call, one in zip(made, found, strict=True)
+            ]
+        except (ConfigurationError, Failed, StoreError):  # one by one, each has its own error
+            return [self._asked(args, kwargs) for args, kwargs in calls]
+
+    def _decorate(self) -> None:
+        cache = _opened(self.client, self.prefix)
+        decorator = cache(ttl=self._seconds, name=self._name, version=self._apart, ignore=("call",))
+        self._answer = plain(decorator(Keyed(self.original_fn)))
+        order = f"{self.keys_key}@{self._apart}" if self._apart else f"{self.keys_key}"
+        self._order = Order(cache, order, lambda key: self._answer.invalidate(key, None))
+
+    def _seconds(self, *_: object) -> float | None:
+        return self.ttl if self.ttl and self.ttl > 0 else None
+
+    def _key_of(self, arguments: dict[str, Any]) -> str:
+        return f"{self.get_full_prefix()}:{encoded((self.key_serializer or self.serializer)(arguments))}"
+
+    def _call_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        try:
+            arguments = named(self._signature, args, kwargs)
+            key = self._key_of(arguments)
+        except Exception as error:
+            raise Failed from error
+        is_json = self.key_serializer is None and self.serializer in (compact_dump, dumps)
+        return Call(self.original_fn, self.serializer, args, kwargs, key, mark(arguments) if is_json else None)
+
+    def _asked(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        try:
+            call = self._call_of(args, kwargs)
+            found: Found = self._answer(call.key, call)
+            if not call.is_answered_by(found):
+                found = self._answer.refresh(call.key, call)
+            self._note([call.key] if call.loaded else [])
+            return self._given(call, found)
+        except ConfigurationError as error:
+            if error.setting != "name" or self._apart:
+                raise
+        except Failed as error:
+            return self._handled(error.__cause__, args, kwargs)
+        except StoreError as error:
+            return self._handled(as_redis_error(error), args, kwargs)
+        self._apart = secrets.token_hex(8)  # there is another function of this name, whose results are not its own
+        self._decorate()
+        return self._asked(args, kwargs)
+
+    def _given(self, call: Call, found: Found) -> Any:
+        if call.loaded:
+            return call.loaded[0]
+        stored = found[1]
+        try:
+            return self.deserializer(stored.encode() if isinstance(stored, str) and not decodes(self.client) else stored)
+        except Exception as error:
+            raise Failed from error
+
+    def _note(self, keys: list[str]) -> None:
+        if keys and self.limit > 0:
+            self._order.add(keys, self.limit)
+
+    def _handled(self, error: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self.exception_handler is None:
+            raise error
+        return self.exception_handler(error, self.original_fn, args, kwargs)
+
+
+def _opened(client: Any, prefix: str) -> Cache:
+    """Return the cache for a client and a prefix, which all that are given both have in common."""
+    caches = _caches.setdefault(client, {})
+    if prefix not in caches:
+        url, options = place_of(client)
+        options.setdefault("timeout", _PATIENCE)
+        caches[prefix] = Cache(url, prefix=prefix_of(prefix), on_error="raise", **options)
+    return caches[prefix]
