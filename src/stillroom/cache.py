@@ -320,6 +320,10 @@ class Cache(Verbs, Invalidating, Protecting, Batching):
         """
         return self._core.health()
 
+    def cool(self) -> None:
+        """Let go of all keys that are kept warm: what is stored stays, and what is loaded later is kept warm again."""
+        self._core.cool()
+
     def ping(self) -> bool:
         """Tell whether the store answers."""
         return drive(self._core.ping(self._core.blocking))

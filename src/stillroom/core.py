@@ -318,6 +318,11 @@ class Core:
             found.setdefault(one.name, []).append(one.snapshot())
         return {name: Stats.total(parts) for name, parts in sorted(found.items())}
 
+    def cool(self) -> None:
+        """Keep nothing warm of what has been loaded so far."""
+        for one in self._sides():
+            one.engine.cool()
+
     async def ping(self, side: Side) -> bool:
         """Tell whether the store answers."""
         return await self.store.ping(side.runtime.blocking) if isinstance(self.store, TwoSided) else True

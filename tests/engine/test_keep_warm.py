@@ -297,3 +297,23 @@ async def test_a_store_that_fails_when_a_warm_key_is_due_is_reported_and_harms_n
     await scene.until(lambda: scene.reported(StoreFailed))
     await scene.settled()
     assert await load() == "v2"
+
+
+async def test_a_cache_that_cools_refreshes_nothing_and_keeps_what_is_stored(scene: Scene, origin: Origin) -> None:
+    load = scene.cached(ttl=60, keep_warm=True)
+    await load()
+    scene.cache.cool()
+    assert scene.clock.pending == 0
+    await scene.later(59)
+    assert await load() == "v1"
+    await scene.later(60)
+    assert origin.loads == 1
+
+
+async def test_what_is_loaded_after_a_cache_has_cooled_is_kept_warm(scene: Scene, origin: Origin) -> None:
+    load = scene.cached(ttl=60, keep_warm=True)
+    await load()
+    scene.cache.cool()
+    await load.refresh()
+    await scene.later(60)
+    assert origin.loads == 3

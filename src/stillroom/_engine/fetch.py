@@ -89,6 +89,10 @@ class Engine:
         """Start nothing any more by itself: another engine takes over."""
         self.loader.retire()
 
+    def cool(self) -> None:
+        """Keep nothing warm of what has been loaded so far."""
+        self.loader.cool()
+
     async def fetch(self, call: Call, look: Look | None = None) -> Answer:
         """Answer a call from the store, or from a load; a caller that has looked into the store already says what it found."""
         has_looked_again = False

@@ -69,6 +69,10 @@ class Loader:
         """Keep nothing warm any more."""
         self._warmer.retire()
 
+    def cool(self) -> None:
+        """Keep nothing warm of what has been loaded so far."""
+        self._warmer.cool()
+
     def note_read(self, key: Key, now: float) -> None:
         """Take note that a key which may be kept warm has been read."""
         self._warmer.note_read(key, now)

@@ -66,15 +66,20 @@ class Warmer:
         if key in self._read_at:
             self._read_at[key] = now
 
-    def retire(self) -> None:
-        """Let all keys go, for good."""
+    def cool(self) -> None:
+        """Let all keys go; what is loaded from now on is kept warm again."""
         with self._lock:
-            self._is_retired = True
             timers = list(self._timers.values())
             self._timers.clear()
             self._read_at.clear()
         for timer in timers:
             timer.cancel()
+
+    def retire(self) -> None:
+        """Let all keys go, for good."""
+        with self._lock:
+            self._is_retired = True
+        self.cool()
 
     def _wake_at(self, when: float, call: Call, read_at: float | None) -> None:
         held = Held()  # the timer goes off in a context of its own
