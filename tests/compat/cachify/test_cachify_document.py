@@ -363,6 +363,22 @@ def test_redis_never_dies(redis_server: Server) -> None:
     clear_never_die_registry()
 
 
+def test_a_cleared_registry_refreshes_nothing_and_loses_nothing(clock: FakeClock) -> None:
+    calls: list[int] = []
+
+    @cache(ttl=300, never_die=True)
+    def critical_operation() -> int:
+        calls.append(1)
+        return len(calls)
+
+    critical_operation()
+    clear_never_die_registry()
+    clock.advance(1000)
+    assert calls == [1]
+    assert critical_operation() == 1
+    eventually(lambda: critical_operation() == 2)
+
+
 # Skip cache
 
 

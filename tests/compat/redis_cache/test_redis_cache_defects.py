@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import pickle
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -196,3 +197,27 @@ def test_a_hit_is_one_round_trip(redis_server: Server, client: Any) -> None:
 
 def _commands(server: Server) -> dict[str, int]:
     return {name: one["calls"] for name, one in server.client().info("commandstats").items() if "info" not in name}
+
+
+class Evil:
+    """Runs code when it is loaded."""
+
+    ran: list[int] = []  # noqa: RUF012
+
+    def __reduce__(self) -> Any:
+        return Evil.ran.append, (1,)
+
+
+def test_a_secret_keeps_code_out(client: Any) -> None:
+    cache = RedisCache(client, serializer=pickle.dumps, deserializer=pickle.loads, secret=["thirty-two bytes to be guessed"])
+
+    @cache.cache()
+    def f() -> set[int]:
+        return {1}
+
+    assert f() == f() == {1}
+    (key,) = client.keys("rc:{*")
+    assert pickle.dumps({1}) in client.get(key)
+    client.set(key, client.get(key).replace(pickle.dumps({1}), pickle.dumps(Evil())))
+    assert f() == {1}
+    assert not Evil.ran

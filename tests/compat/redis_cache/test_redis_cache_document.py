@@ -101,7 +101,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     """Have everything in memory, where time can be moved."""
     made = FakeClock()
     caches: dict[str, Cache] = {}
-    monkeypatch.setattr(decorating, "_opened", lambda client, prefix: caches.setdefault(prefix, Cache(clock=made)))
+    monkeypatch.setattr(decorating, "_opened", lambda client, prefix, secret: caches.setdefault(prefix, Cache(clock=made)))
     return made
 
 

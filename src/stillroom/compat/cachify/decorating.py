@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial, wraps
 from threading import Lock
 from typing import Any, Final, cast
@@ -16,16 +17,15 @@ from typing import Any, Final, cast
 from ... import Cache, ConfigurationError, UncacheableArgument
 from .._keyed import keyed, plain
 from .keys import by_rule, by_state, has_state_or_more
-from .redis import RedisConfig, get_redis_config
+from .redis import get_redis_config
 from .types import CacheKeyFunction, F, Number
 
 __all__ = ["cache", "clear_never_die_registry", "redis_cache"]
 
 _FOR_EVER: Final = "5200w"
-_NEVER_DYING: Final = "memory://?max_entries=10000"
 
 _kept = Cache("memory://?max_entries=1000000")
-_warm = Cache(_NEVER_DYING)  # apart, so that what comes and goes does not push out what is to stay
+_warm = Cache("memory://?max_entries=10000")  # apart, so that what comes and goes does not push out what is to stay
 
 
 class _Plan:
@@ -218,13 +218,10 @@ def redis_cache(
 
 
 def clear_never_die_registry() -> None:
-    """Refresh nothing any more of what was stored with ``never_die`` so far; in memory, it is forgotten as well."""
-    _warm.configure(_NEVER_DYING)
-    try:
-        config: RedisConfig = get_redis_config()
-    except RuntimeError:
-        return
-    config.close()
+    """Refresh nothing of what was stored with ``never_die`` so far, until it is asked for; it stays."""
+    _warm.cool()
+    with suppress(RuntimeError):  # nothing is set up
+        get_redis_config().cool()
 
 
 def _decorator(

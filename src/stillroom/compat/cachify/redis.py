@@ -84,8 +84,13 @@ class RedisConfig:
             cache = self._caches.setdefault(is_async, self._opened(self.get_client(is_async)))
         return cache
 
+    def cool(self) -> None:
+        """Refresh nothing any more of what has been stored so far."""
+        for cache in list(self._caches.values()):
+            cache.cool()
+
     def close(self) -> None:
-        """Close what was opened; whatever is called next opens it anew."""
+        """Close what was opened."""
         while self._caches:
             self._caches.popitem()[1].close()
 

@@ -7,7 +7,7 @@ from json import loads
 from typing import Any
 
 from .arguments import chunks, compact_dump, get_args
-from .decorating import CacheDecorator, Handler
+from .decorating import CacheDecorator, Handler, Secret
 
 __all__ = ["CacheDecorator", "RedisCache", "chunks", "compact_dump", "get_args"]
 
@@ -26,6 +26,7 @@ class RedisCache:
         exception_handler: called with an error of the cache, the function, and its arguments by position and by name; what it
             returns is the result. Without one, errors are raised, and the function does not run.
         active: whether functions are cached at all.
+        secret: signs what is stored, so that whoever can write to Redis cannot hand anything to ``deserializer``.
     """
 
     def __init__(
@@ -38,6 +39,8 @@ class RedisCache:
         support_cluster: bool | Handler | None = True,
         exception_handler: Handler | None = None,
         active: bool = True,
+        *,
+        secret: Secret = None,
     ) -> None:
         self.client = redis_client
         self.prefix = prefix
@@ -47,6 +50,7 @@ class RedisCache:
         self.exception_handler = support_cluster if callable(support_cluster) else exception_handler
         self.support_cluster = bool(support_cluster)
         self.active = active
+        self._secret: Secret = secret
 
     def cache(
         self, ttl: float = 0, limit: int = 0, namespace: str | None = None, exception_handler: Handler | None = None
@@ -71,6 +75,7 @@ class RedisCache:
             support_cluster=self.support_cluster,
             exception_handler=exception_handler or self.exception_handler,
             active=self.active,
+            secret=self._secret,
         )
 
     def mget(self, *fns_with_args: Any) -> list[Any]:

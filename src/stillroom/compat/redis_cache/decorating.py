@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import secrets
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from json import dumps, loads
 from typing import Any, Final, TypeAlias
@@ -21,14 +21,16 @@ from .arguments import compact_dump, encoded, mark, named
 from .calls import Call, Failed, Found
 from .order import Order
 
-__all__ = ["CacheDecorator", "Handler"]
+__all__ = ["CacheDecorator", "Handler", "Secret"]
 
 Handler: TypeAlias = "Callable[[Exception, Callable[..., Any], Any, Any], Any]"
+
+Secret: TypeAlias = "str | bytes | Sequence[str | bytes] | None"  # noqa: S105 - a type
 
 _PATIENCE: Final = 1.0
 """For how many seconds an answer of Redis is waited for if the client sets no limit: callers see failures."""
 
-_caches: weakref.WeakKeyDictionary[Any, dict[str, Cache]] = weakref.WeakKeyDictionary()
+_caches: weakref.WeakKeyDictionary[Any, dict[Any, Cache]] = weakref.WeakKeyDictionary()
 
 
 class CacheDecorator:
@@ -56,6 +58,8 @@ class CacheDecorator:
         support_cluster: bool = True,
         exception_handler: Handler | None = None,
         active: bool = True,
+        *,
+        secret: Secret = None,
     ) -> None:
         self.client = redis_client
         self.prefix = prefix
@@ -68,6 +72,7 @@ class CacheDecorator:
         self.support_cluster = support_cluster
         self.exception_handler = exception_handler
         self.active = active
+        self._secret: Secret = secret
 
     def __call__(self, fn: Any) -> Any:
         """Return the function as it is cached."""
@@ -128,7 +133,7 @@ class CacheDecorator:
             return [self._asked(args, kwargs) for args, kwargs in calls]
 
     def _decorate(self) -> None:
-        cache = _opened(self.client, self.prefix)
+        cache = _opened(self.client, self.prefix, self._secret)
         decorator = cache(ttl=self._seconds, name=self._name, version=self._apart, ignore=("call",))
         self._answer = plain(decorator(Keyed(self.original_fn)))
         order = f"{self.keys_key}@{self._apart}" if self._apart else f"{self.keys_key}"
@@ -187,11 +192,12 @@ class CacheDecorator:
         return self.exception_handler(error, self.original_fn, args, kwargs)
 
 
-def _opened(client: Any, prefix: str) -> Cache:
-    """Return the cache for a client and a prefix, which all that are given both have in common."""
+def _opened(client: Any, prefix: str, secret: Secret) -> Cache:
+    """Return the cache for a client, a prefix and a secret, which all that are given the same have in common."""
     caches = _caches.setdefault(client, {})
-    if prefix not in caches:
+    wanted = prefix, secret if isinstance(secret, (str, bytes, type(None))) else tuple(secret)
+    if wanted not in caches:
         url, options = place_of(client)
         options.setdefault("timeout", _PATIENCE)
-        caches[prefix] = Cache(url, prefix=prefix_of(prefix), on_error="raise", **options)
-    return caches[prefix]
+        caches[wanted] = Cache(url, prefix=prefix_of(prefix), secret=secret, on_error="raise", **options)
+    return caches[wanted]
