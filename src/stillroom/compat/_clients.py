@@ -27,6 +27,7 @@ __all__ = ["Place", "as_redis_error", "decodes", "place_of", "prefix_of", "redis
 
 _LOGIN: Final = frozenset({"client_name", "credential_provider", "password", "username"})
 _SOCKET: Final = frozenset({"socket_keepalive", "socket_keepalive_options"})
+_MAKERS: Final = frozenset({"redis", "valkey"})
 _KINDS: Final[tuple[tuple[Any, type[redis.RedisError]], ...]] = (
     (redis.AuthenticationError, redis.AuthenticationError),
     ((redis.TimeoutError, TimeoutError), redis.TimeoutError),
@@ -62,15 +63,16 @@ def place_of(client: Any) -> Place:
         settings: Mapping[str, Any] = nodes.connection_kwargs
         places = [_spelled(node.host, node.port) for node in nodes.startup_nodes.values()]
         return Place(f"{_scheme(settings)}+cluster://{','.join(places)}", _options(settings))
-    settings = getattr(pool, "connection_kwargs", None) or {}
+    made: Any = getattr(pool, "connection_class", None)
+    if getattr(made, "__module__", "").partition(".")[0] not in _MAKERS:  # what others connect to, nobody knows
+        raise ConfigurationError(f"a client of redis-py is needed, not {client!r}", setting="client", given=client)
+    settings = pool.connection_kwargs
     if hasattr(pool, "sentinel_manager"):
         return _behind_sentinels(pool, settings)
     if "path" in settings:
         return Place(f"unix://{quote(settings['path'])}?db={settings.get('db') or 0}", _options(settings))
-    if "host" not in settings and not isinstance(client, redis.Redis):
-        raise ConfigurationError(f"a client of redis-py is needed, not {client!r}", setting="client", given=client)
     place = _spelled(settings.get("host", "localhost"), settings.get("port", 6379))
-    scheme = _scheme(settings, pool.connection_class)
+    scheme = _scheme(settings, made)
     return Place(f"{scheme}://{place}/{settings.get('db') or 0}", {**_options(settings), "cluster": False})
 
 

@@ -105,7 +105,14 @@ def test_its_own_limit_counts() -> None:
     assert "timeout" not in place_of(redis.Redis(socket_connect_timeout=2)).options
 
 
-@pytest.mark.parametrize("client", [None, object(), "redis://localhost"])
+class Pretending(redis.Connection):
+    """Speaks to something else, as those of in-memory stand-ins do."""
+
+
+@pytest.mark.parametrize(
+    "client",
+    [None, object(), "redis://localhost", redis.Redis.from_pool(redis.ConnectionPool(connection_class=Pretending))],
+)
 def test_what_is_no_client_is_refused(client: Any) -> None:
     with pytest.raises(ConfigurationError, match="client of redis-py"):
         place_of(client)

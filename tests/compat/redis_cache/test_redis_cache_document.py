@@ -51,6 +51,7 @@ def test_parameters_in_the_order_of_the_document(client: Any) -> None:
     cache = RedisCache(client, "rc", json.dumps, json.loads, None, handler)
     assert cache.exception_handler is handler
     assert cache.support_cluster
+    assert RedisCache(client, "rc", json.dumps, json.loads, None, None).support_cluster
     names = list(inspect.signature(RedisCache).parameters)
     assert names[:5] == ["redis_client", "prefix", "serializer", "deserializer", "key_serializer"]
     assert {"ttl", "limit", "namespace"} <= set(inspect.signature(cache.cache).parameters)

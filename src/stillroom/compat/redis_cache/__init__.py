@@ -48,7 +48,7 @@ class RedisCache:
         self.deserializer = deserializer
         self.key_serializer = key_serializer
         self.exception_handler = support_cluster if callable(support_cluster) else exception_handler
-        self.support_cluster = bool(support_cluster)
+        self.support_cluster = support_cluster is None or bool(support_cluster)
         self.active = active
         self._secret: Secret = secret
 
