@@ -44,7 +44,7 @@ def decorate(request: pytest.FixtureRequest, lib: Any) -> Any:
 def test_modules_have_the_same_names(name: str) -> None:
     one, other = (importlib.import_module(f"{lib.__name__}{name}") for lib in LIBRARIES)
     names = set(getattr(one, "__all__", ())) or {"CacheKeyError" if name == ".utils.errors" else "CacheKwargs"}
-    assert names - {"RedisLockManager"} <= set(other.__all__)
+    assert names <= set(other.__all__)
     assert all(hasattr(other, one) for one in other.__all__)
 
 
@@ -293,6 +293,26 @@ def test_results_in_memory_are_the_same_object(lib: Any) -> None:
         return []
 
     assert f() is f()
+
+
+def test_locks_by_name(lib: Any, redis_server: Server) -> None:
+    lib.setup_redis_config(sync_client=redis.from_url(redis_server.url), async_client=aredis.from_url(redis_server.url))
+    manager = importlib.import_module(f"{lib.__name__}.redis").RedisLockManager
+    taken: list[str] = []
+
+    def take() -> None:
+        with manager.sync_lock("key"):
+            taken.append("other")
+
+    async def main() -> None:
+        async with manager.async_lock("key"):
+            other = asyncio.create_task(asyncio.to_thread(take))
+            await asyncio.sleep(0)
+            taken.append("first")
+        await other
+
+    asyncio.run(main())
+    assert taken == ["first", "other"]
 
 
 # The configuration

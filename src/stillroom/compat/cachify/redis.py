@@ -7,6 +7,7 @@ makes its own connections when the first function is called.
 from __future__ import annotations
 
 import pickle
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
@@ -23,6 +24,7 @@ __all__ = [
     "DEFAULT_KEY_PREFIX",
     "DEFAULT_LOCK_TIMEOUT",
     "RedisConfig",
+    "RedisLockManager",
     "get_redis_config",
     "reset_redis_config",
     "setup_redis_config",
@@ -177,3 +179,19 @@ def reset_redis_config() -> None:
     """Forget what was set up, so that something else may be."""
     while _configs:
         _configs.pop().close()
+
+
+class RedisLockManager:
+    """Locks that hold for all processes on the Redis that is set up, by name."""
+
+    @classmethod
+    def sync_lock(cls, cache_key: str) -> AbstractContextManager[Any]:
+        """Return a lock for ``with``, which others wait for."""
+        config = get_redis_config()
+        return config.cache_for(is_async=False).lock(cache_key, config.lock_timeout)
+
+    @classmethod
+    def async_lock(cls, cache_key: str) -> AbstractAsyncContextManager[Any]:
+        """Return a lock for ``async with``, which others wait for."""
+        config = get_redis_config()
+        return config.cache_for(is_async=True).lock(cache_key, config.lock_timeout)
