@@ -47,12 +47,14 @@ class Transaction:
         core: the cache's parts.
         keep_loads: store what was loaded inside, if nothing that it depends on has been touched.
         independent: be no savepoint, whatever transaction is open.
+        of: be a savepoint of this transaction, whatever other one is open.
     """
 
-    def __init__(self, core: Core, keep_loads: bool, independent: bool) -> None:
+    def __init__(self, core: Core, keep_loads: bool, independent: bool, of: _State | None = None) -> None:
         self._core = core
         self._keeps_loads = flag(keep_loads, "keep_loads")
         self._is_independent = flag(independent, "independent")
+        self._of = of
         self._state: _State | None = None
 
     def __enter__(self) -> Transaction:
@@ -71,17 +73,19 @@ class Transaction:
     ) -> None:
         await self._close(self._core.outside(blocking=False), failed=kind is not None)
 
+    def savepoint(self) -> Transaction:
+        """Return a savepoint of this transaction, wherever it is opened, and whatever other transaction is open there."""
+        return Transaction(self._core, self._keeps_loads, False, self._opened())
+
     def _open(self) -> None:
         if self._state is not None:
             raise StillroomError("this transaction has been opened already; make one for each block")
-        self._state = state = _State(self._core, self._keeps_loads, self._is_independent)
+        self._state = state = _State(self._core, self._keeps_loads, self._is_independent, self._of)
         _open.set((*[one for one in _open.get() if not one.changes.is_closed], state))
         self._core.count_transactions(1)
 
     async def _close(self, outside: Side, *, failed: bool) -> None:
-        state = self._state
-        if state is None or state.changes.is_closed:
-            raise StillroomError("this transaction is not open")
+        state = self._opened()
         ending = state.ending(outside, failed=failed)
         state.changes.is_closed = True
         _open.set(tuple([one for one in _open.get() if one is not state]))
@@ -92,6 +96,11 @@ class Transaction:
             state.let_go()
             self._core.count_transactions(-1)
 
+    def _opened(self) -> _State:
+        if self._state is None or self._state.changes.is_closed:
+            raise StillroomError("this transaction is not open")
+        return self._state
+
 
 class _State:
     """A transaction that is open.
@@ -101,15 +110,21 @@ class _State:
         changes: what it has changed.
     """
 
-    def __init__(self, core: Core, keeps_loads: bool, is_independent: bool) -> None:
+    def __init__(self, core: Core, keeps_loads: bool, is_independent: bool, of: _State | None) -> None:
         around = _current(core)
         self.core = core
         self.changes = Changes(isinstance(core.store, TwoSided), keeps_loads, partial(core.close_gates, self))
-        self._parent = None if is_independent else around
-        self._beside = around if is_independent else None
+        self._parent = None if is_independent else around if of is None or of.is_around(around) else of
+        self._beside = None if around is self._parent else around
         self._owner: object = _me()
         self._ways: dict[tuple[bool, bool], _Way] = {}
         self._kits: dict[None, _Kit] = {}
+
+    def is_around(self, other: _State | None) -> bool:
+        """Tell whether another transaction is this one, or a savepoint of it at any depth."""
+        while other is not None and other is not self:
+            other = other._parent
+        return other is not None
 
     def side(self, outside: Side) -> Side:
         """Return how callers of one colour reach the cache from inside."""

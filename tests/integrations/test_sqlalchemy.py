@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Connection, Engine, Transaction, create_engine, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Session, sessionmaker
@@ -126,6 +126,95 @@ def test_savepoints_follow(sessions: sessionmaker[Session], cache: Cache) -> Non
     assert cache.get("c") == 1
 
 
+def test_a_savepoint_is_one_of_its_own_session(sessions: sessionmaker[Session], cache: Cache) -> None:
+    """Nothing of it is seen outside when another session commits that has begun meanwhile."""
+    with sessions() as one, sessions() as other:
+        price(one)
+        price(other)
+        with one.begin_nested():
+            cache.set("a", 1)
+            cache.invalidate(tags=["prices"])
+        other.commit()
+        assert outside(cache.get, "a") is None
+        one.rollback()
+    assert cache.get("a") is None
+
+
+def test_a_savepoint_that_begins_elsewhere_is_applied_no_sooner_than_the_whole(
+    sessions: sessionmaker[Session], cache: Cache
+) -> None:
+    """Rule 1: or somebody would load again, before the commit, what has just been invalidated."""
+    cache.set("a", 1)
+    with sessions() as session:
+        outside(price, session)
+        with session.begin_nested():
+            cache.delete("a")
+        assert outside(cache.get, "a") == 1
+        session.commit()
+    assert cache.get("a") is None
+
+
+def test_what_has_begun_before_it_was_bound_is_not_followed(engine: Engine, cache: Cache) -> None:
+    class Own(Session):
+        pass
+
+    cache.set("a", 1)
+    with Own(engine) as session:
+        price(session)
+        with pytest.raises(ConfigurationError, match="target is in a transaction"):
+            bind_transactions(session, cache)
+        bind_transactions(Own, cache)
+        with session.begin_nested():
+            cache.set("a", 2)
+        session.commit()
+        assert cache.get("a") == 2
+        session.execute(RAISE)
+        cache.set("a", 3)
+        session.rollback()
+    assert cache.get("a") == 2
+
+
+def test_a_commit_whose_end_fails_is_applied_all_the_same(
+    engine: Engine, sessions: sessionmaker[Session], cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the connection is lost on its way back to the pool, or the task is cancelled there."""
+    cache.set("a", 1)
+    session = sessions()
+    session.execute(RAISE)
+    cache.delete("a")
+    with monkeypatch.context() as broken:
+        broken.setattr(Connection, "close", fail)
+        with pytest.raises(Oops):
+            session.commit()
+    assert cache.get("a") is None
+    cache.set("a", 2)
+    assert outside(cache.get, "a") == 2
+    session.close()
+
+
+def test_a_transaction_that_ended_without_a_word_is_dropped_when_the_next_one_begins(
+    sessions: sessionmaker[Session], cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = sessions()
+    price(session)
+    cache.set("a", 1)
+    with monkeypatch.context() as broken:
+        broken.setattr(Connection, "close", fail)
+        broken.setattr(Transaction, "close", fail)
+        with pytest.raises(Oops):
+            session.close()
+    price(session)
+    assert cache.get("a") is None
+    cache.set("b", 1)
+    session.commit()
+    assert outside(cache.get, "b") == 1
+    assert not cache._core._transactions
+
+
+def fail(*_: Any) -> None:
+    raise Oops
+
+
 def test_two_sessions_at_a_time_lose_no_invalidation(sessions: sessionmaker[Session], cache: Cache) -> None:
     """Nobody can tell for which of them the cache was told."""
     cache.set_many({"a": 1, "b": 1})
@@ -210,6 +299,27 @@ async def test_asynchronous_sessions_do_the_same(cache: Cache) -> None:
             await cache.adelete("a")
         assert await cache.aget("a") == 1
     assert not cache._core._transactions
+
+
+@pytest.mark.asyncio_only
+@pytest.mark.parametrize("said_by", ["class", "setting"])
+async def test_what_a_maker_makes_stays_what_it_was(cache: Cache, said_by: str) -> None:
+    class Routed(Session):
+        pass
+
+    class AsyncRouted(AsyncSession):
+        sync_session_class = Routed
+
+    maker = async_sessionmaker(class_=AsyncRouted) if said_by == "class" else async_sessionmaker(sync_session_class=Routed)
+    bind_transactions(maker, cache)
+    bind_transactions(maker, Cache())
+    async with maker() as session, session.begin():
+        assert isinstance(session.sync_session, Routed)
+        cache.set("a", 1)
+        assert outside(cache.get, "a") is None
+        with Routed() as other, other.begin():
+            assert cache._core._transactions == 1, "sessions of others are not bound"
+    assert cache.get("a") == 1
 
 
 @pytest.mark.asyncio_only

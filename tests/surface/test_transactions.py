@@ -367,6 +367,35 @@ async def test_an_error_of_the_whole_drops_its_savepoints_too(shop: Shop) -> Non
     assert await shop.say.get("a") is None
 
 
+async def test_a_savepoint_may_be_of_a_transaction_that_is_not_the_innermost(shop: Shop) -> None:
+    say, cache = shop.say, shop.cache
+    await say.set_many({"a": 1, "b": 1})
+    async with shop.failing():
+        of_first = cache.transaction(independent=True)
+        with of_first:
+            with cache.transaction(independent=True):
+                with of_first.savepoint():
+                    cache.set("a", 2)
+                    cache.delete("b")
+                assert outside(cache.get_many, ["a", "b"]) == {"a": 1, "b": 1}
+            assert outside(cache.get_many, ["a", "b"]) == {"a": 1}, "who was told is not known, so the other one counts, too"
+            assert cache.get_many(["a", "b"]) == {"a": 2}
+        assert outside(cache.get_many, ["a", "b"]) == {"a": 2}
+        with pytest.raises(StillroomError, match="not open"):
+            of_first.savepoint()
+
+
+async def test_a_savepoint_inside_a_savepoint_is_of_that_one(shop: Shop) -> None:
+    cache = shop.cache
+    with cache.transaction(independent=True) as whole:
+        with pytest.raises(Oops):  # noqa: PT012, SIM117 - the block is what fails
+            with cache.transaction():
+                with whole.savepoint():
+                    cache.set("a", 1)
+                raise Oops
+        assert cache.get("a") is None
+
+
 async def test_an_independent_transaction_ends_by_itself(shop: Shop) -> None:
     """What it has invalidated counts for the one around it as well: that may have been meant."""
     say, cache = shop.say, shop.cache

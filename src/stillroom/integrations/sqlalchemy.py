@@ -2,7 +2,7 @@
 
 From `bind_transactions` on, each transaction of a session is one of the cache as well: it opens with it, applies what was
 changed in the cache once the database has committed, and drops it if that rolls back. A savepoint of one is a savepoint of
-the other.
+the other, whichever transactions of other sessions are open.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def bind_transactions(target: Target, cache: Cache, *, keep_loads: bool = True) 
         keep_loads: as for `Cache.transaction`.
 
     Raises:
-        ConfigurationError: the target is nothing that has sessions.
+        ConfigurationError: the target is nothing that has sessions, or a session that is in a transaction already.
 
     Example:
         >>> Session = sessionmaker(engine)
@@ -56,12 +56,16 @@ def bind_transactions(target: Target, cache: Cache, *, keep_loads: bool = True) 
 
 def _sessions(target: object) -> Any:
     """Return what has the events."""
+    if isinstance(target, (Session, AsyncSession)) and target.in_transaction():
+        raise ConfigurationError(
+            "target is in a transaction, of which the cache has not seen the beginning; bind the session before it is used",
+            setting="target",
+            given=target,
+        )
     if isinstance(target, AsyncSession):
         return target.sync_session
     if isinstance(target, async_sessionmaker):
-        if "sync_session_class" not in target.kw:  # or all sessions there are would be bound
-            target.configure(sync_session_class=type("Session", (Session,), {}))
-        return target.kw["sync_session_class"]
+        return _class_of_its_own(cast(Any, target))
     is_class = isinstance(target, type) and Session in target.__mro__
     if is_class or isinstance(target, (Session, sessionmaker)):
         return cast(Any, target)
@@ -70,13 +74,29 @@ def _sessions(target: object) -> Any:
     )
 
 
+def _class_of_its_own(maker: async_sessionmaker[Any]) -> type[Session]:
+    """Return the class of the sessions behind those that a maker makes, and have it be one that nobody else uses."""
+    known = maker.kw.get("sync_session_class", maker.class_.sync_session_class)
+    own = type(known.__name__, (known,), {})
+    maker.configure(sync_session_class=own)
+    return own
+
+
 class _Open:
-    """A transaction of the cache that is open, and the one of the session that it is for."""
+    """A transaction of the cache that is open, and the one of the session that it is for.
+
+    Attributes:
+        transaction: returns the one of the session.
+        opened: the one of the cache.
+        is_over: it has ended, with the commit.
+        error: what went wrong then.
+    """
 
     def __init__(self, transaction: SessionTransaction, opened: Any) -> None:
         self.transaction = weakref.ref(transaction)
         self.opened = opened
-        self.is_committed = False
+        self.is_over = False
+        self.error: BaseException | None = None
 
 
 class _Bound:
@@ -90,35 +110,60 @@ class _Bound:
 
     def begun(self, session: Session, transaction: SessionTransaction) -> None:
         """Open a transaction, or a savepoint; what a session does for itself, as when it flushes, is neither."""
-        if not transaction.nested and transaction.parent is not None:
-            return
-        opened = self._cache.transaction(keep_loads=self._keep_loads, independent=not transaction.nested)
-        stack = self._stacks.get(session)
-        if stack is None:
-            stack = self._stacks[session] = []
-            weakref.finalize(session, _abandon, stack).atexit = False
+        if transaction.nested:
+            if stack := self._stacks.get(session):  # or its transaction is older than the binding
+                self._open(stack, transaction, stack[-1].opened.savepoint())
+        elif transaction.parent is None:
+            stack = self._stacks.get(session)
+            if stack is None:
+                stack = self._stacks[session] = []
+                weakref.finalize(session, _abandon, stack).atexit = False
+            _abandon(stack)  # what has ended without a word, as when its connection was lost
+            self._open(stack, transaction, self._cache.transaction(keep_loads=self._keep_loads, independent=True))
+
+    def _open(self, stack: list[_Open], transaction: SessionTransaction, opened: Any) -> None:
         opened.__enter__()
         stack.append(_Open(transaction, opened))
 
     def committed(self, session: Session) -> None:
-        """Note that the innermost transaction has been committed."""
-        self._stacks[session][-1].is_committed = True
+        """Apply what was changed in the innermost transaction; if that fails, its end says so."""
+        one = self._innermost(session, session.get_nested_transaction() or session.get_transaction())
+        if one is not None:
+            one.is_over = True
+            try:
+                self._close(one.opened, None)
+            except BaseException as error:
+                one.error = error
 
     def ended(self, session: Session, transaction: SessionTransaction) -> None:
-        """Apply, or drop, what was changed in a transaction."""
-        stack = self._stacks.get(session, [])
-        if stack and stack[-1].transaction() is transaction:
-            self._end(stack.pop())
+        """Drop what was changed in a transaction, unless it has been committed."""
+        one = self._innermost(session, transaction)
+        if one is None:
+            return
+        self._stacks[session].pop()
+        if not one.is_over:
+            self._close(one.opened, _RolledBack)
+        if one.error is not None:
+            raise one.error
 
-    def _end(self, ended: _Open) -> None:
-        outcome = (None, None, None) if ended.is_committed else (_RolledBack, None, None)
+    def _innermost(self, session: Session, transaction: SessionTransaction | None) -> _Open | None:
+        """Return what is open for a transaction, and drop what is left of savepoints inside; ``None`` if nothing is."""
+        stack = self._stacks.get(session, [])
+        at = next((at for at, one in enumerate(stack) if one.transaction() is transaction), None)
+        if at is None:
+            return None
+        inside, stack[at + 1 :] = stack[at + 1 :], []
+        _abandon(inside)
+        return stack[at]
+
+    def _close(self, opened: Any, kind: type[Exception] | None) -> None:
         if self._is_async:
             try:
-                await_only(ended.opened.__aexit__(*outcome))
+                await_only(opened.__aexit__(kind, None, None))
                 return
             except MissingGreenlet:  # the session was ended by somebody who cannot wait
                 pass
-        ended.opened.__exit__(*outcome)
+        opened.__exit__(kind, None, None)
 
 
 class _RolledBack(Exception):
@@ -126,6 +171,8 @@ class _RolledBack(Exception):
 
 
 def _abandon(stack: list[_Open]) -> None:
-    """Drop what belonged to a session that is gone without having been closed."""
+    """Drop what was changed in transactions that have ended, or are gone with their session, without having been closed."""
     while stack:
-        stack.pop().opened.__exit__(_RolledBack, None, None)
+        one = stack.pop()
+        if not one.is_over:
+            one.opened.__exit__(_RolledBack, None, None)
