@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Coroutine
 from contextvars import ContextVar
+from enum import Enum, auto
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -40,6 +41,14 @@ ROOM: Final = 1_000_000
 """How many entries a transaction keeps; beyond that the least useful are let go, as by any memory store."""
 
 
+class End(Enum):
+    """What becomes of what a transaction has changed: all of it counts, nothing, or only that something is outdated."""
+
+    APPLY = auto()
+    DROP = auto()
+    OUTDATE = auto()
+
+
 class Transaction:
     """A transaction of a cache, for the length of a block, with ``with`` or ``async with``.
 
@@ -62,7 +71,7 @@ class Transaction:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        drive(self._close(self._core.outside(blocking=True), failed=kind is not None))
+        drive(self._close(self._core.outside(blocking=True), End.APPLY if kind is None else End.DROP))
 
     async def __aenter__(self) -> Transaction:
         self._open()
@@ -71,7 +80,11 @@ class Transaction:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._close(self._core.outside(blocking=False), failed=kind is not None)
+        await self._close(self._core.outside(blocking=False), End.APPLY if kind is None else End.DROP)
+
+    def outdate(self) -> None:
+        """End it where nobody knows whether what it stands for has succeeded: values are dropped, invalidations count."""
+        drive(self._close(self._core.outside(blocking=True), End.OUTDATE))
 
     def savepoint(self) -> Transaction:
         """Return a savepoint of this transaction, wherever it is opened, and whatever other transaction is open there."""
@@ -84,9 +97,9 @@ class Transaction:
         _open.set((*[one for one in _open.get() if not one.changes.is_closed], state))
         self._core.count_transactions(1)
 
-    async def _close(self, outside: Side, *, failed: bool) -> None:
+    async def _close(self, outside: Side, end: End) -> None:
         state = self._opened()
-        ending = state.ending(outside, failed=failed)
+        ending = state.ending(outside, end)
         state.changes.is_closed = True
         _open.set(tuple([one for one in _open.get() if one is not state]))
         try:
@@ -144,25 +157,28 @@ class _State:
         )
         return _Way(under.inside(overlay, kit.flights[is_guest]), overlay, under)
 
-    def ending(self, outside: Side, *, failed: bool) -> Coroutine[Any, Any, None] | None:
+    def ending(self, outside: Side, end: End) -> Coroutine[Any, Any, None] | None:
         """Return what ends the transaction, to be run anywhere; ``None`` if there is nothing to do."""
         if not self._ways:
             return None
         way = self._way(outside)
         beside = None if self._beside is None else outside if self._beside.changes.is_closed else self._beside.side(outside)
-        return self._end(way, outside, beside, failed)
+        return self._end(way, outside, beside, end)
 
-    async def _end(self, way: _Way, outside: Side, beside: Side | None, failed: bool) -> None:
+    async def _end(self, way: _Way, outside: Side, beside: Side | None, end: End) -> None:
+        gather = outside.runtime.gather
         try:
-            if failed:
-                await drop(way.overlay, outside.runtime.gather)
+            if end is End.APPLY:
+                await apply(way.overlay, way.under.store, gather)
             else:
-                await apply(way.overlay, way.under.store, outside.runtime.gather)
+                await drop(way.overlay, gather)
+            if end is End.OUTDATE:
+                await outdate(self.changes, way.under.store, gather, dropped=True)
         finally:
             for one in self.changes.pending():
                 way.under.flights.drop(one.lookup.key)
             if beside is not None:  # the transaction that this one stood in may have been meant, and invalidating is harmless
-                await outdate(self.changes, beside.store, dropped=failed)
+                await outdate(self.changes, beside.store, gather, dropped=end is not End.APPLY)
 
     def let_go(self) -> None:
         """Keep nothing, since tasks that were started inside may hold on to this for long."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from typing import Any
 
@@ -150,6 +151,66 @@ def test_another_database_has_a_transaction_of_its_own(cache: Cache) -> None:
             cache.set("b", 1)
         assert outside(cache.get_many, ["a", "b"]) == {"b": 1}
     assert cache.get_many(["a", "b"]) == {"a": 1, "b": 1}
+
+
+def test_a_savepoint_is_one_of_its_own_database(cache: Cache) -> None:
+    def work() -> None:
+        with atomic(cache):
+            with atomic(cache, using="other"), atomic(cache):
+                cache.set("a", 1)
+            assert outside(cache.get, "a") is None
+            raise Oops
+
+    with pytest.raises(Oops):
+        work()
+    assert cache.get("a") is None
+
+
+def test_a_hook_of_somebody_else_that_fails_keeps_no_invalidation_back(cache: Cache) -> None:
+    """Rule 1: the database has committed. Django then calls no further hooks."""
+    cache.set_many({"a": 1, "b": 1})
+    cache.set("c", 1, tags=["letters"])
+    with pytest.raises(Oops) as caught:  # noqa: PT012, SIM117 - the block is what fails
+        with transaction.atomic():
+            transaction.on_commit(fail_now)
+            with atomic(cache):
+                cache.set("a", 2)
+                cache.delete("b")
+                cache.invalidate(tags=["letters"])
+    with atomic(cache):
+        cache.set("d", 1)
+    assert outside(cache.get, "d") == 1, "it is no savepoint of what is over"
+    del caught
+    gc.collect()
+    assert cache.get_many(["a", "b", "c", "d"]) == {"d": 1}
+
+
+def fail_now() -> None:
+    raise Oops
+
+
+def test_a_rollback_leaves_what_was_there(cache: Cache) -> None:
+    cache.set_many({"a": 1, "b": 1})
+    with transaction.atomic(), pytest.raises(Oops), transaction.atomic(), atomic(cache):  # noqa: PT012 - as below
+        cache.set("a", 2)
+        cache.clear()
+        raise Oops
+    with pytest.raises(Oops), transaction.atomic():  # noqa: PT012 - the block is what fails
+        with atomic(cache):
+            cache.delete("b")
+        raise Oops
+    assert cache.get_many(["a", "b"]) == {"a": 1, "b": 1}
+
+
+def test_an_error_of_one_cache_keeps_no_other_from_being_told(cache: Cache) -> None:
+    store = ChaosStore(MemoryStore())
+    other = Cache(store)
+    cache.set("a", 1)
+    store.fail("delete", Oops("not now"))
+    with pytest.raises(Oops, match="not now"), atomic(other), atomic(cache):  # noqa: PT012 - its end is what fails
+        other.delete("a")
+        cache.set("a", 2)
+    assert outside(cache.get, "a") == 2
 
 
 def test_it_is_a_decorator(cache: Cache) -> None:

@@ -2,7 +2,8 @@
 
 `atomic` is Django's own, and a transaction of a cache besides. That one ends when Django runs the hooks of `on_commit`: so
 also where the block stands inside another ``atomic``, as with ``ATOMIC_REQUESTS``, and only the end of that one commits. What
-Django discards such a hook for, a rollback of the whole or of a savepoint, drops what was changed in the cache.
+Django discards such a hook for, a rollback of the whole or of a savepoint, drops what was changed in the cache. Where it is not
+known whether the database has committed, what was changed is invalidated.
 """
 
 from __future__ import annotations
@@ -87,41 +88,79 @@ class atomic(ContextDecorator):  # noqa: N801 - as Django calls it
 
     def _open(self) -> Any:
         """Open a transaction of the cache, which ends with that of the database, or return a savepoint to be ended here."""
-        ends = _ends.setdefault(transaction.get_connection(self._using), weakref.WeakKeyDictionary())
-        known = ends.get(self._cache)
-        around = None if known is None else known()
-        is_first = around is None or not around.is_due
-        opened = self._cache.transaction(keep_loads=self._keep_loads, independent=is_first)
+        connection = transaction.get_connection(self._using)
+        around = _end(connection, self._cache)
+        if around is not None and around.is_due:
+            savepoint = around.opened.savepoint()
+            savepoint.__enter__()
+            return savepoint
+        if around is not None:
+            around.settle()
+        opened = self._cache.transaction(keep_loads=self._keep_loads, independent=True)
         opened.__enter__()
-        if not is_first:
-            return opened
-        end = _End(opened)
-        ends[self._cache] = weakref.ref(end)
+        end = _End(connection, opened)
+        _ends.setdefault(connection, weakref.WeakKeyDictionary())[self._cache] = weakref.ref(end)
         transaction.on_commit(end.apply, self._using, self._robust)
         return None
 
 
 class _End:
-    """What Django calls after a commit, and lets go of without a call after a rollback."""
+    """What Django calls after a commit, and lets go of without a call after a rollback.
 
-    def __init__(self, opened: Any) -> None:
-        self._opened = opened
+    After a commit it may let go of it, too: if a hook that was registered earlier has failed. Then the database is not in a
+    transaction any more, which it still is while a rollback lets go of hooks.
+
+    Args:
+        connection: the database.
+        opened: the transaction of the cache.
+
+    Attributes:
+        opened: as given; ``None`` once it has ended.
+    """
+
+    opened: Any
+
+    def __init__(self, connection: Connection, opened: Any) -> None:
+        self._connection = connection
+        self.opened = opened
 
     @property
     def is_due(self) -> bool:
-        """Whether it has not come yet."""
-        return self._opened is not None
+        """Whether it is still to come."""
+        return self.opened is not None and any(hook[1] == self.apply for hook in self._connection.run_on_commit)
 
     def apply(self) -> None:
         """Apply what was changed in the cache; Django holds on to this until it calls it."""
-        opened, self._opened = self._opened, None
-        if opened is not None:
+        opened, self.opened = self.opened, None
+        if opened is None:
+            return
+        try:
             opened.__exit__(None, None, None)
+        except Exception:
+            for end in [one() for one in _ends[self._connection].values()]:  # Django calls no further hooks
+                if end is not None:
+                    end.apply()
+            raise
+
+    def settle(self) -> None:
+        """End what Django has let go of without saying why."""
+        opened, self.opened = self.opened, None
+        if opened is not None:
+            opened.outdate()
 
     def __del__(self) -> None:
-        opened, self._opened = self._opened, None
-        if opened is not None:
+        opened, connection = self.opened, self._connection
+        if opened is not None and (connection.in_atomic_block or not connection.autocommit):
+            self.opened = None
             opened.__exit__(_RolledBack, None, None)
+        self.settle()
+
+
+def _end(connection: Connection, cache: Cache) -> _End | None:
+    """Return how the transaction of a cache ends that was opened last."""
+    ends = _ends.get(connection)
+    known = None if ends is None else ends.get(cache)
+    return None if known is None else known()
 
 
 class _RolledBack(Exception):

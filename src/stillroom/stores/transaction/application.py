@@ -62,19 +62,25 @@ async def drop(overlay: Overlay, gather: Gather) -> None:
     await attempts.all([partial(overlay.under.release, one.lookup.key, one.lease) for one in loads])
 
 
-async def outdate(changes: Changes, store: Store, *, dropped: bool) -> None:
+async def outdate(changes: Changes, store: Store, gather: Gather, *, dropped: bool) -> None:
     """Invalidate in a store what a transaction has made outdated, whatever became of it.
 
     Args:
         changes: what it has changed.
         store: the store.
-        dropped: the values that it was given were not stored, so what they were to replace counts as outdated, too.
+        gather: does several things, side by side if it can.
+        dropped: what it was to store was not stored, so what that was to replace counts as outdated, too.
+
+    Raises:
+        BaseException: the first thing that went wrong.
     """
+    attempts = _Attempts(gather)
     if changes.everything or changes.namespaces or changes.names:
-        await _invalidate(store, changes)
-    keys = [one.lookup.key for one in changes.pending() if one.is_settled and (dropped or not one.is_given)]
+        await attempts.all([partial(_invalidate, store, changes)])
+    keys = [one.lookup.key for one in changes.pending() if dropped or (one.is_settled and not one.is_given)]
     if keys:
-        await store.delete(keys)
+        await attempts.all([partial(store.delete, keys)])
+    attempts.raise_first()
 
 
 class _Attempts:
