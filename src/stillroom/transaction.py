@@ -126,9 +126,15 @@ class _State:
     def __init__(self, core: Core, keeps_loads: bool, is_independent: bool, of: _State | None) -> None:
         around = _current(core)
         self.core = core
-        self.changes = Changes(isinstance(core.store, TwoSided), keeps_loads, partial(core.close_gates, self))
         self._parent = None if is_independent else around if of is None or of.is_around(around) else of
         self._beside = None if around is self._parent else around
+        self.changes: Changes = Changes(
+            isinstance(core.store, TwoSided),
+            keeps_loads,
+            partial(core.close_gates, self),
+            parent=None if self._parent is None else self._parent.changes,
+            beside=None if self._beside is None else self._beside.changes,
+        )
         self._owner: object = _me()
         self._ways: dict[tuple[bool, bool], _Way] = {}
         self._kits: dict[None, _Kit] = {}
@@ -185,6 +191,7 @@ class _State:
         for way in list(self._ways.values()):
             way.side.engine.retire()
         self.core.open_gates(self)
+        self.changes.clear()
         self._ways.clear()
         self._kits.clear()
         self._owner = None

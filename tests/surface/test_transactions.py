@@ -281,6 +281,36 @@ async def test_what_others_invalidate_meanwhile_ends_what_was_loaded_inside(shop
     assert shop.stored("tea") == (6 if means == "set" else None)
 
 
+@pytest.mark.parametrize("means", ["delete", "tag", "set"])
+@pytest.mark.parametrize("touched_by", ["function", "key", "refresh"])
+async def test_what_others_invalidate_meanwhile_ends_what_was_loaded_of_what_was_touched(
+    shop: Shop, means: str, touched_by: str
+) -> None:
+    """Rule 1: who ends all of a function, or one of its results, has not by that changed all that others may change."""
+    touch, act = (
+        {
+            "function": shop.named.invalidate_all,
+            "key": lambda: shop.named.invalidate("tea"),
+            "refresh": lambda: shop.named.refresh("tea"),
+        },
+        {
+            "delete": lambda: shop.cache.delete("price:tea"),
+            "tag": lambda: shop.cache.invalidate(tags=["named"]),
+            "set": lambda: shop.cache.set("price:tea", 6),
+        },
+    )
+    async with shop.say.transaction():
+        await shop.say.of(touch[touched_by]())
+        assert await shop.say.of(shop.named("tea")) == 4
+        loads = len(shop.loads)
+        assert await shop.say.of(shop.named("tea")) == 4
+        assert len(shop.loads) == loads
+        shop.prices["tea"] = 6
+        outside(act[means])
+        assert await shop.say.of(shop.named("tea")) == 6
+    assert await shop.say.of(shop.named.peek("tea")) in (None, 6)
+
+
 async def test_an_outsider_who_read_before_the_commit_does_not_store_after_it(shop: Shop) -> None:
     """Between the commit of the database and the end of the block: a load that begins before that and ends after it."""
     cache, store = shop.cache, new_chaos(shop.cache._core.clock)
@@ -418,6 +448,21 @@ async def test_an_independent_transaction_ends_by_itself(shop: Shop) -> None:
     assert await say.get_many(["a", "b"]) == {"b": 2}
 
 
+async def test_what_was_loaded_in_an_independent_transaction_may_be_of_the_one_around_it(shop: Shop) -> None:
+    """Nobody can tell which database transaction a load has read from, and that one is not over."""
+    cache = shop.cache
+    if shop.say.is_async:
+        return
+    shop.prices["tea"] = 6
+    with cache.transaction():
+        cache.invalidate(tags=["named"])
+        with cache.transaction(independent=True):
+            assert shop.named("tea") == 6
+            assert cache.get_or_load("other", lambda: 1) == 1
+        assert shop.stored("tea") is None
+        assert outside(cache.get, "other") == 1
+
+
 async def test_caches_have_transactions_of_their_own(shop: Shop, clock: FakeClock) -> None:
     other = Cache(clock=clock)
     async with shop.failing():
@@ -510,6 +555,64 @@ async def test_what_a_task_that_was_started_inside_loads_is_for_its_caller_only(
         shop.prices["tea"] = 6
         assert await shop.named("tea") == 6
     assert shop.stored("tea") is None
+
+
+@pytest.mark.asyncio_only
+async def test_tasks_that_were_started_inside_share_no_load_that_is_out_of_date(shop: Shop) -> None:
+    """Rule 1: somebody outside has deleted the key since it began."""
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    @shop.cache(ttl="1h", key="slow")
+    async def slow() -> Any:
+        found = shop.prices["tea"]
+        begun.set()
+        await may_end.wait()
+        return found
+
+    async with shop.say.transaction():
+        early = asyncio.create_task(slow())
+        await begun.wait()
+        shop.prices["tea"] = 6
+        outside(shop.cache.delete, "slow")
+        begun.clear()
+        late = asyncio.create_task(slow())
+        await begun.wait()
+        may_end.set()
+        assert (await early, await late) == (4, 6)
+
+
+@pytest.mark.asyncio_only
+@pytest.mark.parametrize("verb", ["set", "delete", "incr", "touch", "add"])
+async def test_what_such_a_task_changes_while_the_block_ends_is_lost_neither_way(cache: Cache, verb: str) -> None:
+    store = new_chaos(cache._core.clock)
+    cache.configure(store)
+    await cache.aset("a", 1, 50)
+    if verb == "add":
+        await cache.adelete("a")
+    reached, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        reached.set()
+        await may_go_on.wait()
+
+    changes: dict[str, Callable[[], Any]] = {
+        "set": lambda: cache.aset("a", 2),
+        "delete": lambda: cache.adelete("a"),
+        "incr": lambda: cache.aincr("a"),
+        "touch": lambda: cache.atouch("a", 70),
+        "add": lambda: cache.aadd("a", 3),
+    }
+    async with cache.transaction():
+        store.before("delete" if verb == "set" else "read", hold, times=1)
+        task = asyncio.create_task(changes[verb]())
+        await reached.wait()
+    may_go_on.set()
+    await task
+    store.calm()
+    assert await cache.aget("a") == {"set": 2, "delete": None, "incr": 2, "touch": 1, "add": 3}[verb]
+    assert verb != "touch" or await cache.attl("a") == pytest.approx(70, abs=1)
+    assert not cache._core._changing
+    let_go(cache)
 
 
 @pytest.mark.asyncio_only

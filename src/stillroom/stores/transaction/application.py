@@ -154,10 +154,10 @@ async def _add(store: Store, pending: Pending, entry: Entry[Any]) -> None:
 
 
 async def _fill(overlay: Overlay, store: Store, loaded: Loaded) -> None:
-    lookup, lease, tags = loaded
+    lookup, lease, tags, is_doubtful = loaded
     if store is not overlay.under:
         return
-    is_kept = overlay.changes.keeps_loads and not overlay.changes.touches(lookup)
+    is_kept = overlay.changes.keeps_loads and not is_doubtful and not overlay.changes.touches(lookup)
     entry = await overlay.kept(lookup) if is_kept else MISSING
     if entry is MISSING or entry.retry_at:  # put off since a refresh has failed: no news to anybody
         await store.release(lookup.key, lease)

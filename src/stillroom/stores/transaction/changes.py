@@ -23,11 +23,13 @@ class Loaded(NamedTuple):
         lookup: whom it was loaded for.
         lease: the lease.
         tags: what the load has added to those that the lookup goes by.
+        is_doubtful: it depends on what a transaction around this one, whose savepoint this is not, has touched.
     """
 
     lookup: Lookup
     lease: Lease
-    tags: Tags = ()
+    tags: Tags
+    is_doubtful: bool
 
 
 class Pending:
@@ -85,6 +87,8 @@ class Changes:
         is_shared: whether other functions of the same name share the entries of the store.
         keeps_loads: whether what was loaded inside may be stored outside in the end.
         on_first: called before the first change counts, perhaps more than once.
+        parent: those of the transaction that this is a savepoint of.
+        beside: those of a transaction that this stands in without being its savepoint.
 
     Attributes:
         is_closed: the transaction has ended; what comes now is no part of it.
@@ -94,7 +98,15 @@ class Changes:
         loads: what was loaded inside and may be stored outside in the end.
     """
 
-    def __init__(self, is_shared: bool, keeps_loads: bool, on_first: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        is_shared: bool,
+        keeps_loads: bool,
+        on_first: Callable[[], None],
+        *,
+        parent: Changes | None,
+        beside: Changes | None,
+    ) -> None:
         self.is_closed = False
         self.keeps_loads = keeps_loads
         self.everything = False
@@ -105,6 +117,8 @@ class Changes:
         self._ended: set[str] = set()
         self._is_shared = is_shared
         self._on_first = on_first
+        self._parent = parent
+        self._beside = beside
         self._has_begun = False
         self._lock = ForkSafeLock()
 
@@ -119,6 +133,19 @@ class Changes:
             return True
         pending = self.of(lookup.key)
         return pending is not None and pending.is_settled
+
+    def is_doubtful(self, lookup: Lookup) -> bool:
+        """Tell whether a value may be of another transaction, which this one stands in and which has touched it."""
+        return self._beside is not None and self._beside.concerns(lookup)
+
+    def concerns(self, lookup: Lookup) -> bool:
+        """Tell whether what is outside for a lookup does not count here, or in any transaction around."""
+        return self.touches(lookup) or any(one.concerns(lookup) for one in (self._parent, self._beside) if one is not None)
+
+    def adjusts(self, key: Key) -> bool:
+        """Tell whether something is to be done to the value outside, which stays otherwise."""
+        pending = self.of(key)
+        return pending is not None and not pending.is_settled
 
     def ends(self, carried: Iterable[str]) -> bool:
         """Tell whether an entry that carries these generations is over inside."""
@@ -203,7 +230,14 @@ class Changes:
         self._pending[self.identity(pending.lookup.key)] = pending
         return pending
 
+    def clear(self) -> None:
+        """Keep nothing."""
+        with self._lock:
+            self._pending.clear()
+            self.loads.clear()
+        self._parent = self._beside = None
+
     def _begin(self) -> None:
-        if not self._has_begun:
+        if not self._has_begun and not self.is_closed:
             self._on_first()
             self._has_begun = True

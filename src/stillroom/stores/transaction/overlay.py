@@ -30,7 +30,7 @@ class OverlayLease:
         lookup: whom it was given to.
         reading: the key's state at the moment the lease was given.
         own: the lease on the entry inside.
-        under: the lease outside; ``None`` if what is loaded must not get there.
+        under: the lease outside, which tells whether what is loaded still counts; ``None`` if it is for its caller only.
     """
 
     __slots__ = ("lookup", "own", "reading", "under")
@@ -87,24 +87,29 @@ class Overlay:
         if self.changes.is_closed:
             return await self.under.read(lookups, count=count)
         readings = [self._own(one) for one in await self.own.read(lookups, count=count)]
-        untouched = [at for at, lookup in enumerate(lookups) if not self.changes.touches(lookup)]
-        if untouched:
-            found = await self.under.read([lookups[at] for at in untouched], count=count)
-            for at, reading in zip(untouched, found, strict=True):
+        asked = [at for at, lookup in enumerate(lookups) if not self._is_given(lookup, readings[at])]
+        if asked:
+            found = await self.under.read([lookups[at] for at in asked], count=count)
+            for at, reading in zip(asked, found, strict=True):
                 readings[at] = await self._seen(lookups[at], readings[at], reading)
         return readings
 
     def _own(self, reading: Reading) -> Reading:
         return reading._replace(entry=self._packing.unpacked(reading.entry))
 
+    def _is_given(self, lookup: Lookup, own: Reading) -> bool:
+        """Tell whether the transaction has a value of a user's for a key, so that what is outside does not matter."""
+        pending = self.changes.of(lookup.key)
+        return own.entry is not MISSING and pending is not None and pending.is_given
+
     async def _seen(self, lookup: Lookup, own: Reading, found: Reading) -> Reading:
-        """Return what is known of a key that the transaction has not touched, or only added something to."""
+        """Return what is known of a key, given what is known of it in the transaction and outside."""
         generations = own.generations + found.generations
         if own.entry is not MISSING:
-            if self.changes.ends(own.carries) or await self._still_counts(lookup, found):
+            if self._is_given(lookup, own) or await self._still_counts(lookup, found):
                 return own._replace(generations=generations)
             await self._forget_load(lookup.key)
-        if self.changes.ends(found.carries):
+        if self.changes.touches(lookup) or self.changes.ends(found.carries):
             return Reading(MISSING, generations)
         pending = self.changes.of(lookup.key)
         entry = found.entry if pending is None else pending.applied(found.entry, self.now())
@@ -115,16 +120,20 @@ class Overlay:
         loaded = self.changes.loads.get(self.changes.identity(lookup.key))
         if loaded is None:
             return False
-        if lookup.generations != loaded.lookup.generations:
-            (found,) = await self.under.read((loaded.lookup,), count=False)
-        if found.generations != loaded.lease.reading.generations or not await self.under.stands(loaded.lease):
+        known = loaded.lease.reading.generations
+        if lookup.generations != loaded.lookup.generations or found.generations != known:
+            far = loaded.lookup._replace(is_counted=True)  # a near copy tells of the generations that others have asked for
+            (found,) = await self.under.read((far,), count=False)
+        if found.generations != known or not await self.under.stands(loaded.lease):
             return False
         return not loaded.tags or await self.under.untouched(loaded.lease, [name for name, _ in loaded.tags])
 
     async def stands(self, lease: Lease) -> bool:
         """Tell whether a lease still stands; see `Store.stands`."""
         assert isinstance(lease, OverlayLease)
-        return await self.own.stands(lease.own) and (lease.under is None or await self.under.stands(lease.under))
+        if lease.under is None:  # nobody has been asked outside
+            return False
+        return await self.own.stands(lease.own) and await self.under.stands(lease.under)
 
     async def untouched(self, lease: Lease, tags: Sequence[str]) -> bool:
         """Vouch that tags were not invalidated since a lease was given; see `Store.untouched`."""
@@ -176,11 +185,9 @@ class Overlay:
         if renew:
             await self._outdate((lookup.key,))
         own = await self.own.lease(lookup)
-        if self.changes.touches(lookup):
-            return OverlayLease(lookup, self._own(own.reading), own, None)
         under: Lease | None = None
         try:
-            if alone or self._is_guest or self.changes.is_closed or self.changes.of(lookup.key) is not None:
+            if alone or self._is_guest or self.changes.is_closed or self.changes.adjusts(lookup.key):
                 (found,) = await self.under.read((lookup,), count=False)
             else:
                 under = await self.under.lease(lookup)
@@ -196,8 +203,7 @@ class Overlay:
         """Keep what was loaded inside, and its lease outside until the end; see `Store.fill`."""
         assert isinstance(lease, OverlayLease)
         lookup, changes = lease.lookup, self.changes
-        touched = changes.touches(lookup)
-        if changes.is_closed or self._is_guest or not (touched or lease.under) or _goes_on(entry, lease.reading):
+        if changes.is_closed or lease.under is None or _goes_on(entry, lease.reading):
             await self.release(key, lease)
             return False
         try:
@@ -207,13 +213,13 @@ class Overlay:
             raise
         self._admit(key)
         stored = await self.own.fill(key, kept, lease.own)
-        if stored and touched:
-            changes.loaded(key)
-        if lease.under is not None and (touched or not stored):
+        if not stored:
             await self.under.release(key, lease.under)
-        elif lease.under is not None:
-            await self._keep(key, Loaded(lookup, lease.under, entry.tags))
-        return stored
+            return False
+        if changes.touches(lookup):
+            changes.loaded(key)
+        await self._keep(key, Loaded(lookup, lease.under, entry.tags, changes.is_doubtful(lookup)))
+        return True
 
     async def release(self, key: Key, lease: Lease) -> None:
         """Give a lease back without filling the key."""
@@ -248,21 +254,22 @@ class Overlay:
     async def write(self, entries: Sequence[tuple[Lookup, Entry[Any]]]) -> list[bool]:
         """Keep values given by a user for the end; see `Store.write`."""
         if self.changes.is_closed:
-            return await self.base.write(entries)
+            return await self.under.write(entries)
         kept = [(lookup, self._packing.packed(lookup, entry)) for lookup, entry in entries]
         await self._tell([lookup.key for lookup, _ in entries])
         for lookup, _ in entries:
             await self._begin_anew(lookup, if_absent=False)
-        return await self.own.write(kept)
+        stored = await self.own.write(kept)
+        return await self.under.write(entries) if self.changes.is_closed else stored
 
     async def add(self, lookup: Lookup, entry: Entry[Any]) -> bool:
         """Keep a value for the end if there is none now; see `Store.add`."""
-        if self.changes.is_closed:
-            return await self.base.add(lookup, entry)
         kept = self._packing.packed(lookup, entry)
         if self._is_value((await self.read((Lookup(lookup.key),), count=False))[0]):
             return False
         await self._begin_anew(lookup, if_absent=True)
+        if self.changes.is_closed:
+            return await self.under.add(lookup, entry)
         return all(await self.own.write([(lookup, kept)]))
 
     async def _begin_anew(self, lookup: Lookup, *, if_absent: bool) -> None:
@@ -279,7 +286,7 @@ class Overlay:
         """Forget entries inside, and outside in the end; return how many fresh ones there were."""
         keys = tuple(keys)
         if self.changes.is_closed:
-            return await self.base.delete(keys)
+            return await self.under.delete(keys)
         try:
             asked = [Lookup(key, () if key.space.function is None else (key.space.function,)) for key in keys]
             return sum(await self._are_values(asked))
@@ -290,6 +297,8 @@ class Overlay:
         self.changes.deleted(keys)
         await self.own.delete(keys)
         await self._tell(keys)
+        if self.changes.is_closed:
+            await self.under.delete(keys)
 
     async def _tell(self, keys: Sequence[Key]) -> None:
         if self._is_guest:
@@ -301,20 +310,22 @@ class Overlay:
         if not self.changes.is_closed:
             self.changes.invalidated(names, namespaces, everything)
             await self.own.invalidate(names=names, namespaces=namespaces, everything=everything)
-        if self._is_guest or self.changes.is_closed:
+        if self._is_guest:
             await self.base.invalidate(names=names, namespaces=namespaces, everything=everything)
+        if self.changes.is_closed:
+            await self.under.invalidate(names=names, namespaces=namespaces, everything=everything)
 
     async def increment(self, lookup: Lookup, amount: int, initial: Entry[Any]) -> int:
         """Add to the fresh ``int`` stored under a key, or keep ``initial``; see `Store.increment`."""
         changes, key = self.changes, lookup.key
-        if changes.is_closed:
-            return await self.base.increment(lookup, amount, initial)
         if not changes.touches(lookup):
             await self._forget_load(key)
             (found,) = await self.under.read((lookup,), count=False)
-            if not changes.ends(found.carries):
+            if not changes.is_closed and not changes.ends(found.carries):
                 return self._added(lookup, found, amount, initial)
             changes.deleted((key,))
+        if changes.is_closed:
+            return await self.under.increment(lookup, amount, initial)
         if self._number(await self.kept(lookup)) is None:
             changes.given(lookup)
         return await self.own.increment(lookup, amount, initial)
@@ -340,9 +351,9 @@ class Overlay:
     async def touch(self, key: Key, fresh_until: float, expires_at: float) -> bool:
         """Give a fresh entry new times, and tell whether there was one."""
         lookup, changes = Lookup(key), self.changes
-        if changes.is_closed:
-            return await self.base.touch(key, fresh_until, expires_at)
         (reading,) = await self.read((lookup,), count=False)
+        if changes.is_closed:
+            return await self.under.touch(key, fresh_until, expires_at)
         if not self._is_value(reading):
             return False
         if changes.touches(lookup) or await self.kept(lookup) is not MISSING:
