@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import queue
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -19,6 +20,7 @@ from stillroom import (
     default_key_context,
     key_context,
 )
+from stillroom.testing import FakeClock
 
 
 class User:
@@ -305,6 +307,28 @@ def test_a_load_sees_the_context_of_its_call(made: Callable[..., Any], cache: An
             assert end(f(1)).endswith(tenant)
             assert end(f.refresh(1)).endswith(tenant)
             assert end(f.many([2]))[0].endswith(tenant)
+
+
+def test_what_goes_on_later_goes_by_the_defaults_of_its_call(cache: Any, clock: FakeClock) -> None:
+    inner = cache(key="inner:{@default_changed_here}")(lambda: 1)
+    seen: queue.Queue[str] = queue.Queue()
+
+    @cache(ttl="1m", key="warm:{@default_changed_here}", keep_warm=True)
+    def warm() -> None:
+        seen.put(inner.key()[-2:])
+
+    @cache(key="items:{@default_changed_here}")
+    def items() -> Iterator[str]:
+        yield inner.key()[-2:]
+
+    default_key_context(default_changed_here="en")
+    found = items()
+    warm()
+    default_key_context(default_changed_here="de")
+    assert list(found) == ["en"]
+    assert list(items()) == ["de"]
+    clock.advance("1m")
+    assert [seen.get(timeout=5) for _ in range(2)] == ["en", "en"]
 
 
 # Generators

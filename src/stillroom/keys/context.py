@@ -12,28 +12,42 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Final
+from typing import ClassVar, Final
 
 from ..errors import ConfigurationError, MissingKeyContext
 
 __all__ = ["Held", "default_key_context", "key_context", "values_now"]
 
-_DEFAULTS: Final[dict[str, object]] = {}
-
 
 class _Values(dict[str, object]):
-    """The values that are set by some blocks, the outermost first, and the defaults where none is."""
+    """The values that are set by some blocks, the outermost first, and the defaults where none is.
 
-    __slots__ = ("blocks",)
+    Args:
+        blocks: the blocks.
+        held: the defaults of a former moment, which count before those of the present one; ``None`` if it is not about one.
 
-    def __init__(self, blocks: tuple[_Block, ...] = ()) -> None:
+    Attributes:
+        defaults: what counts where no block sets a value. It is replaced, never changed, so it can be held.
+    """
+
+    __slots__ = ("blocks", "held")
+
+    defaults: ClassVar[Mapping[str, object]] = {}
+
+    def __init__(self, blocks: tuple[_Block, ...] = (), held: Mapping[str, object] | None = None) -> None:
         self.blocks = blocks
+        self.held = held
         for block in blocks:
             self.update(block.values)
 
+    def of_this_moment(self) -> _Values:
+        """Return the same values, of which no default changes any more."""
+        return self if self.held is not None else _Values(self.blocks, self.defaults)
+
     def __missing__(self, name: str) -> object:
-        if name in _DEFAULTS:
-            return _DEFAULTS[name]
+        for defaults in (self.held or {}, self.defaults):
+            if name in defaults:
+                return defaults[name]
         raise MissingKeyContext(
             f"a template asks for {{@{name}}}, which is not set here. Ways out: set it around the call, with "
             f"key_context({name}=...); give a default, with default_key_context({name}=...); take {{@{name}}} out of the "
@@ -60,13 +74,15 @@ class _Block:
         return f"key_context({', '.join(f'{name}={value!r}' for name, value in self.values.items())})"
 
     def __enter__(self) -> None:
-        _NOW.set(_Values((*_NOW.get().blocks, self)))
+        values = _NOW.get()
+        _NOW.set(_Values((*values.blocks, self), values.held))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        blocks = [*_NOW.get().blocks]
+        values = _NOW.get()
+        blocks = [*values.blocks]
         if self in blocks:
             del blocks[len(blocks) - 1 - blocks[::-1].index(self)]
-            _NOW.set(_Values(tuple(blocks)))
+            _NOW.set(_Values(tuple(blocks), values.held))
 
 
 class Held:
@@ -80,7 +96,7 @@ class Held:
     _token: Token[_Values]
 
     def __init__(self) -> None:
-        self._inside = _NOW.get()
+        self._inside = _NOW.get().of_this_moment()
 
     def __enter__(self) -> None:
         self._token = _NOW.set(self._inside)
@@ -128,7 +144,7 @@ def default_key_context(**values: object) -> None:
         >>> default_key_context(locale="en")
     """
     _check(values, "default_key_context")
-    _DEFAULTS.update(values)
+    _Values.defaults = {**_Values.defaults, **values}
 
 
 def _check(names: Iterable[str], setting: str) -> None:
