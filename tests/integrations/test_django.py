@@ -11,7 +11,7 @@ import pytest
 from django.conf import settings
 from tests.surface.colours import outside
 
-from stillroom import Cache
+from stillroom import Cache, ConfigurationError
 from stillroom.stores.memory import MemoryStore
 from stillroom.testing import ChaosStore
 
@@ -222,6 +222,21 @@ def test_it_is_a_decorator(cache: Cache) -> None:
 
     count(2)
     assert cache.get("n") == 3
+
+
+def test_what_makes_no_sense_is_refused_at_once(cache: Cache) -> None:
+    async def later() -> None: ...
+
+    def pieces() -> Iterator[int]:
+        yield 1
+
+    with pytest.raises(ConfigurationError, match="cache must be a Cache"):
+        atomic(later)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="keep_loads must be True or False"):
+        atomic(cache, keep_loads="no")  # type: ignore[arg-type]
+    for wrong in (later, pieces):
+        with pytest.raises(ConfigurationError, match=f"is over when .*{wrong.__name__} has begun"):
+            atomic(cache)(wrong)
 
 
 def test_tests_of_django_see_what_is_changed_and_may_say_when_it_is_committed(cache: Cache) -> None:

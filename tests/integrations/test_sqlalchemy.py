@@ -268,6 +268,13 @@ def test_what_has_no_sessions_is_refused(target: Any, cache: Cache) -> None:
         bind_transactions(target, cache)
 
 
+def test_what_makes_no_sense_is_refused_at_once(sessions: Any, cache: Cache) -> None:
+    with pytest.raises(ConfigurationError, match="cache must be a Cache"):
+        bind_transactions(sessions, sessions)
+    with pytest.raises(ConfigurationError, match="keep_loads must be True or False"):
+        bind_transactions(sessions, cache, keep_loads="no")  # type: ignore[arg-type]
+
+
 # On an event loop
 
 

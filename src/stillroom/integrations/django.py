@@ -8,12 +8,15 @@ known whether the database has committed, what was changed is invalidated.
 
 from __future__ import annotations
 
+import inspect
 import weakref
+from collections.abc import Callable
 from contextlib import ContextDecorator
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
-from .. import Cache
+from .. import Cache, ConfigurationError
+from .following import RolledBack, check
 
 try:
     from django.db import transaction as _transaction  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
@@ -23,6 +26,8 @@ except ImportError as error:  # pragma: no cover - the tests have it
 __all__ = ["atomic"]
 
 Connection: TypeAlias = Any
+F = TypeVar("F", bound=Callable[..., Any])
+"""A function, whose type stays as it is."""
 
 transaction: Any = _transaction
 """Django's own, which has no types."""
@@ -38,6 +43,10 @@ class atomic(ContextDecorator):  # noqa: N801 - as Django calls it
         durable: as for Django's ``atomic``.
         robust: log an error of the cache at the end, and do not raise it, as for Django's ``on_commit``.
         keep_loads: as for `Cache.transaction`.
+
+    Raises:
+        ConfigurationError: an argument makes no sense, or what is decorated is asynchronous or a generator: its body would run
+            when the block is over.
 
     Example:
         >>> with atomic(cache):
@@ -55,12 +64,20 @@ class atomic(ContextDecorator):  # noqa: N801 - as Django calls it
         robust: bool = False,
         keep_loads: bool = True,
     ) -> None:
+        check(cache, keep_loads)
         self._cache = cache
         self._using = using
         self._settings = (using, savepoint, durable)
         self._robust = robust
         self._keep_loads = keep_loads
         self._blocks: list[tuple[Any, Any]] = []
+
+    def __call__(self, func: F) -> F:
+        if inspect.iscoroutinefunction(func) or inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
+            raise ConfigurationError(
+                f"atomic is over when {func.__qualname__} has begun; use it as a block, in a plain function", setting="function"
+            )
+        return super().__call__(func)
 
     def _recreate_cm(self) -> atomic:
         return type(self)(self._cache, *self._settings, robust=self._robust, keep_loads=self._keep_loads)
@@ -84,7 +101,7 @@ class atomic(ContextDecorator):  # noqa: N801 - as Django calls it
             raise
         finally:
             if savepoint is not None:
-                savepoint.__exit__(_RolledBack if failed else None, None, None)
+                savepoint.__exit__(RolledBack if failed else None, None, None)
 
     def _open(self) -> Any:
         """Open a transaction of the cache, which ends with that of the database, or return a savepoint to be ended here."""
@@ -152,7 +169,7 @@ class _End:
         opened, connection = self.opened, self._connection
         if opened is not None and (connection.in_atomic_block or not connection.autocommit):
             self.opened = None
-            opened.__exit__(_RolledBack, None, None)
+            opened.__exit__(RolledBack, None, None)
         self.settle()
 
 
@@ -161,10 +178,6 @@ def _end(connection: Connection, cache: Cache) -> _End | None:
     ends = _ends.get(connection)
     known = None if ends is None else ends.get(cache)
     return None if known is None else known()
-
-
-class _RolledBack(Exception):
-    """What a block of the cache is left with if the database did not commit."""
 
 
 _ends: weakref.WeakKeyDictionary[Connection, weakref.WeakKeyDictionary[Cache, weakref.ref[_End]]]

@@ -11,6 +11,7 @@ import weakref
 from typing import Any, TypeAlias, cast
 
 from .. import Cache, ConfigurationError
+from .following import RolledBack, check
 
 try:
     from sqlalchemy import event
@@ -37,7 +38,8 @@ def bind_transactions(target: Target, cache: Cache, *, keep_loads: bool = True) 
         keep_loads: as for `Cache.transaction`.
 
     Raises:
-        ConfigurationError: the target is nothing that has sessions, or a session that is in a transaction already.
+        ConfigurationError: the target is nothing that has sessions, or a session that is in a transaction already; or one of
+            the other arguments makes no sense.
 
     Example:
         >>> Session = sessionmaker(engine)
@@ -46,6 +48,7 @@ def bind_transactions(target: Target, cache: Cache, *, keep_loads: bool = True) 
         ...     session.execute(update(User).where(User.id == 5).values(name="Ada"))
         ...     get_user.invalidate(5)
     """
+    check(cache, keep_loads)
     is_async = isinstance(target, (AsyncSession, async_sessionmaker))
     bound = _Bound(cache, keep_loads, is_async)
     sessions = _sessions(target)
@@ -142,7 +145,7 @@ class _Bound:
             return
         self._stacks[session].pop()
         if not one.is_over:
-            self._close(one.opened, _RolledBack)
+            self._close(one.opened, RolledBack)
         if one.error is not None:
             raise one.error
 
@@ -166,13 +169,9 @@ class _Bound:
         opened.__exit__(kind, None, None)
 
 
-class _RolledBack(Exception):
-    """What a block of the cache is left with if the database did not commit."""
-
-
 def _abandon(stack: list[_Open]) -> None:
     """Drop what was changed in transactions that have ended, or are gone with their session, without having been closed."""
     while stack:
         one = stack.pop()
         if not one.is_over:
-            one.opened.__exit__(_RolledBack, None, None)
+            one.opened.__exit__(RolledBack, None, None)
