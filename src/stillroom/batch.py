@@ -112,7 +112,7 @@ class BatchOperations:
         others = kwargs if not slot.is_named else {name: one for name, one in kwargs.items() if name != slot.name}
         # Whoever is in a transaction sees what others do not, so they have flights of their own, and runs.
         context = [told(values_now()[name]) for name in self.one.context]  # a run is in the key context of one of them
-        group = (id(self._side.flights), *context, *group_of(args, others, None if slot.is_named else slot.at))
+        group = (self._side.flights, *context, *group_of(args, others, None if slot.is_named else slot.at))
         return slot.of(args, kwargs), group, partial(self._send, Bound((), args, others))
 
     async def _send(self, bound: Bound, items: Sequence[Any]) -> list[Brought]:

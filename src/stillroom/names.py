@@ -75,7 +75,7 @@ class Names:
             return False
         stored = await self._side.store.add(lookup, self._entry(value, policy))
         if stored:
-            self._core.flights.drop(lookup.key)
+            self._side.flights.drop(lookup.key)
         return stored
 
     async def delete_many(self, names: Iterable[str]) -> int:
