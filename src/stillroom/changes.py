@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from ._runtime.attempts import Attempts, in_turn
 from .function import Operations
 from .keys import Template
 from .mapping import RESULT, Result
@@ -87,18 +88,18 @@ class Naming:
             arguments: these arguments, and the result as one of them.
             side_of: how the caller reaches a cache.
         """
-        errors: list[Exception] = []
+        attempts = Attempts(in_turn)
         for render in [render for by_result, render in self._tags if by_result]:
             try:
                 named.tags.append(render(arguments))
             except Exception as error:
-                errors.append(error)
+                attempts.failed(error)
         for core, key_of in [(core, key_of) for by_result, core, key_of in self._keys if by_result]:
             try:
                 named.keys.append((core, key_of(arguments)))
             except Exception as error:
-                errors.append(error)
-        return _one_by_one(self._steps(named, side_of), errors)
+                attempts.failed(error)
+        return _taken(self._steps(named, side_of), attempts)
 
     def _steps(self, named: Named, side_of: Callable[[Core], Side]) -> list[_Step]:
         steps: list[_Step] = []
@@ -115,28 +116,6 @@ def _key_of(names: Keyspace, template: Template) -> Callable[[Mapping[str, objec
     return lambda arguments: Key(names, template.render(arguments))
 
 
-async def _one_by_one(steps: list[_Step], errors: list[Exception]) -> None:
-    """Take every step, though others fail, and raise the first error there was."""
-    stop: BaseException | None = None
-    for step in steps:
-        stopped = await _taken(step, errors)
-        if stopped is not None:
-            stop = stopped
-            await _taken(step, errors)
-    if stop is not None:
-        raise stop
-    if errors:
-        raise errors[0]
-
-
-async def _taken(step: _Step, errors: list[Exception]) -> BaseException | None:
-    """Take a step, and return what has stopped it; at the end of a program, asyncio cancels whatever runs."""
-    try:
-        await step()
-    except Exception as error:
-        errors.append(error)
-    except GeneratorExit:  # the event loop is no more
-        raise
-    except BaseException as stop:
-        return stop
-    return None
+async def _taken(steps: list[_Step], attempts: Attempts) -> None:
+    await attempts.all(steps)
+    attempts.raise_first()

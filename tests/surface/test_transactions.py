@@ -741,6 +741,39 @@ async def test_to_cancel_the_end_of_a_block_does_not_cut_it_short(cache: Cache) 
     let_go(cache)
 
 
+@pytest.mark.asyncio_only
+@pytest.mark.parametrize("at", ["invalidate", "delete", "write"])
+async def test_a_program_that_ends_meanwhile_applies_all_the_same(cache: Cache, at: str) -> None:
+    store = new_chaos(cache._core.clock)
+    cache.configure(store)
+    await cache.aset_many({"a": 1, "b": 1, "c": 1})
+    await cache.aset("tagged", 1, tags=["x"])
+
+    async def work() -> None:
+        async with cache.transaction():
+            await cache.ainvalidate(tags=["x"])
+            await cache.adelete_many(["a", "b"])
+            await cache.aset("c", 2)
+
+    for order in (1, -1):
+        before = asyncio.all_tasks()
+        hold = store.hold(at)
+        task = asyncio.create_task(work())
+        await asyncio.to_thread(hold.wait)
+        hold.release()
+        rest = asyncio.all_tasks() - before
+        for one in sorted(rest, key=lambda one: order * (one is task)):  # as `asyncio.run` does at its end
+            one.cancel()
+        await asyncio.wait(rest)
+        assert task.cancelled()
+        store.calm()
+        assert await cache.aget_many(["a", "b", "c", "tagged"]) == {"c": 2}
+        assert not cache._core._transactions
+        await cache.aset_many({"a": 1, "b": 1, "c": 1})
+        await cache.aset("tagged", 1, tags=["x"])
+    let_go(cache)
+
+
 async def test_one_thing_that_fails_at_the_end_keeps_none_of_the_others_from_being_done(shop: Shop) -> None:
     store = new_chaos(shop.cache._core.clock)
     shop.cache.configure(store)

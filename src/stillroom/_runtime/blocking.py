@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from ..protocols import Clock, Timer
+from .attempts import in_turn
 from .flights import LOOK_EVERY, Flight
 from .pool import Pool
 from .runtime import drive
@@ -68,12 +69,4 @@ class BlockingRuntime:
         return await work
 
     async def gather(self, works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-        pending = list(reversed(works))
-        results: list[T] = []
-        try:
-            while pending:
-                results.append(await pending.pop())
-        finally:
-            for work in pending:
-                work.close()
-        return results
+        return await in_turn(works)

@@ -7,11 +7,12 @@ raised when everything has been tried.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any
 
+from ..._runtime.attempts import AT_ONCE, Attempts, Gather, in_turn
 from ...entry import MISSING, Entry
 from ...errors import StoreError
 from ...protocols import Lookup, Store
@@ -19,12 +20,6 @@ from .changes import Changes, Loaded, Pending
 from .overlay import Overlay
 
 __all__ = ["apply", "drop", "outdate"]
-
-Gather: TypeAlias = "Callable[[Sequence[Coroutine[Any, Any, None]]], Coroutine[Any, Any, list[None]]]"
-
-
-AT_ONCE: Final = 100
-"""How many writes are under way at a time: each has to end within the time that one operation may take."""
 
 
 async def apply(overlay: Overlay, store: Store, gather: Gather) -> None:
@@ -39,7 +34,7 @@ async def apply(overlay: Overlay, store: Store, gather: Gather) -> None:
         BaseException: the first thing that went wrong.
     """
     changes, pending = overlay.changes, overlay.changes.pending()
-    attempts, settled = _Attempts(gather), [one for one in pending if one.is_settled]
+    attempts, settled = Attempts(gather), [one for one in pending if one.is_settled]
     await attempts.all([partial(_adjust, store, one) for one in pending if not one.is_settled and overlay.now() < one.until])
     if changes.everything or changes.namespaces or changes.names:
         await attempts.all([partial(_invalidate, store, changes)])
@@ -57,7 +52,7 @@ async def apply(overlay: Overlay, store: Store, gather: Gather) -> None:
 
 async def drop(overlay: Overlay, gather: Gather) -> None:
     """Let go of what a transaction holds outside."""
-    attempts = _Attempts(gather)
+    attempts = Attempts(gather)
     loads = list(overlay.changes.loads.values())
     await attempts.all([partial(overlay.under.release, one.lookup.key, one.lease) for one in loads])
 
@@ -74,40 +69,13 @@ async def outdate(changes: Changes, store: Store, gather: Gather, *, dropped: bo
     Raises:
         BaseException: the first thing that went wrong.
     """
-    attempts = _Attempts(gather)
+    attempts = Attempts(gather)
     if changes.everything or changes.namespaces or changes.names:
         await attempts.all([partial(_invalidate, store, changes)])
     keys = [one.lookup.key for one in changes.pending() if dropped or (one.is_settled and not one.is_given)]
     if keys:
         await attempts.all([partial(store.delete, keys)])
     attempts.raise_first()
-
-
-class _Attempts:
-    """Things that are all tried, whatever becomes of the others."""
-
-    def __init__(self, gather: Gather) -> None:
-        self._gather = gather
-        self._errors: list[BaseException] = []
-
-    async def all(self, acts: Sequence[Callable[[], Coroutine[Any, Any, object]]]) -> None:
-        """Do several things, side by side if that can be."""
-        for at in range(0, len(acts), AT_ONCE):
-            await self._gather([self._attempt(act) for act in acts[at : at + AT_ONCE]])
-
-    async def _attempt(self, act: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        try:
-            await act()
-        except Exception as error:
-            self._errors.append(error)
-        except BaseException as error:  # an interrupt or a cancellation, which says nothing of the thing itself
-            self._errors.append(error)
-            await act()
-
-    def raise_first(self) -> None:
-        """Raise what went wrong first, if anything did; an interrupt before an error."""
-        for error in sorted(self._errors, key=lambda one: isinstance(one, Exception)):
-            raise error
 
 
 async def _adjust(store: Store, pending: Pending) -> None:
@@ -129,18 +97,12 @@ async def _write(store: Store, values: Sequence[tuple[Lookup, Entry[Any]]]) -> N
         raise  # such a store sees to it by itself that what was there before does not survive
     except Exception:
         if len(values) > 1:  # one of them cannot be stored, and so none was
-            attempts = _Attempts(_one_by_one)
+            attempts = Attempts(in_turn)
             await attempts.all([partial(_write, store, [one]) for one in values])
             attempts.raise_first()
             return
         await store.delete((values[0][0].key,))
         raise
-
-
-async def _one_by_one(works: Sequence[Coroutine[Any, Any, None]]) -> list[None]:
-    for work in works:
-        await work
-    return [None] * len(works)
 
 
 async def _add(store: Store, pending: Pending, entry: Entry[Any]) -> None:
