@@ -11,8 +11,9 @@ Why nobody outside sees what is not committed, and nothing outdated stays after 
   own.
 - **A value that was loaded inside is stored outside only** if the transaction succeeds, has in the end touched nothing that
   the value depends on, and the lease still stands that was taken outside before the load: so nobody has invalidated it
-  meanwhile. It is served inside, too, for only as long as that lease stands.
-- **A value that depends on something touched** is loaded without a lease outside, seen inside, and dropped at the end.
+  meanwhile. Every value that was loaded is served inside, too, for only as long as that lease stands.
+- **A value that depends on something touched** is seen inside, and dropped at the end. So is one that depends on what an open
+  transaction around this one has touched, though this is no savepoint of it: nobody can tell from which the load has read.
 - **At the end the invalidations come first**, then the values. What somebody outside has loaded between the commit of the
   database and that moment may have been read before the commit. It is over by then: to delete and to invalidate ends entries,
   and voids the leases of loads that are still running, whoever runs them and in whichever process.

@@ -180,7 +180,8 @@ class Overlay:
     ) -> OverlayLease:
         """Take a lease and look once more; see `Store.lease`.
 
-        With ``alone``, others would wait for a lease that is held until the transaction ends. So none is taken outside.
+        With ``alone``, others would wait for a lease that is held until the transaction ends. So none is taken outside, and
+        what is loaded is for its caller only: nobody could tell whether it still counts.
         """
         if renew:
             await self._outdate((lookup.key,))
