@@ -6,7 +6,8 @@ the runtime they wait with, the view of the store that never does what their col
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from copy import copy
 from typing import TYPE_CHECKING
 
@@ -63,15 +64,16 @@ class Side:
         self.glancing = store if isinstance(store, Glancing) else None
         self._answer_from(store)
 
-    def inside(self, store: Store, flights: Flights) -> Side:
+    def inside(self, store: Store, flights: Flights, around: Callable[[], AbstractContextManager[object]]) -> Side:
         """Return how callers in a transaction reach the cache; see `stillroom.transaction`.
 
         Args:
             store: what the transaction sees.
             flights: its own loads in progress.
+            around: returns what stands around each load.
         """
         side = copy(self)
-        side.runtime, side.flights, side.glancing = Foreground(self.runtime), flights, None
+        side.runtime, side.flights, side.glancing = Foreground(self.runtime, around), flights, None
         side._answer_from(store)
         return side
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Generator
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from enum import Enum, auto
 from functools import partial
@@ -135,7 +136,7 @@ class _State:
             parent=None if self._parent is None else self._parent.changes,
             beside=None if self._beside is None else self._beside.changes,
         )
-        self._owner: object = _me()
+        self._owners = {_me()}
         self._ways: dict[tuple[bool, bool], _Way] = {}
         self._kits: dict[None, _Kit] = {}
 
@@ -151,7 +152,7 @@ class _State:
 
     def _way(self, outside: Side) -> _Way:
         """Return the way of the caller. It is made when it is first needed: many transactions never look into the cache."""
-        is_guest = self._owner != _me()
+        is_guest = _me() not in self._owners
         known = self._ways.get((outside.runtime.blocking, is_guest))
         return known or self._ways.setdefault((outside.runtime.blocking, is_guest), self._new_way(outside, is_guest))
 
@@ -161,7 +162,20 @@ class _State:
         overlay = Overlay(
             under.store, self.changes, kit.entries, kit.packing, core.clock.now, partial(_is_well, core), is_guest=is_guest
         )
-        return _Way(under.inside(overlay, kit.flights[is_guest]), overlay, under)
+        around = nullcontext if is_guest else self._as_owner
+        return _Way(under.inside(overlay, kit.flights[is_guest], around), overlay, under)
+
+    @contextmanager
+    def _as_owner(self) -> Generator[None]:
+        """Let a load be what the owner does, who waits for it, though it may run in a task of its own."""
+        me = _me()
+        is_another = me not in self._owners
+        self._owners.add(me)
+        try:
+            yield
+        finally:
+            if is_another:
+                self._owners.discard(me)
 
     def ending(self, outside: Side, end: End) -> Coroutine[Any, Any, None] | None:
         """Return what ends the transaction, to be run anywhere; ``None`` if there is nothing to do."""
@@ -194,7 +208,7 @@ class _State:
         self.changes.clear()
         self._ways.clear()
         self._kits.clear()
-        self._owner = None
+        self._owners.clear()
 
 
 class _Kit(NamedTuple):

@@ -233,6 +233,31 @@ async def test_a_value_that_was_loaded_inside_is_stored_at_the_end(shop: Shop) -
     assert shop.loads == ["tea"]
 
 
+async def test_so_is_what_its_load_has_called(shop: Shop) -> None:
+    """On an event loop a load runs in a task of its own, and yet is what its caller does."""
+    say = shop.say
+
+    @shop.cache(ttl="1h", key="basket")
+    def basket() -> Any:
+        shop.cache.set("last", "basket")
+        return [shop.named("tea"), shop.named("tea")]
+
+    @shop.cache(ttl="1h", key="async basket")
+    async def async_basket() -> Any:
+        await shop.cache.aset("last", "basket")
+        return [await shop.named("tea"), *await asyncio.gather(shop.named("milk"))]
+
+    asked = async_basket if say.is_async else basket
+    shop.cache.set("last", "nothing")
+    async with say.transaction():
+        await say.of(asked())
+        assert await say.of(shop.named("tea")) == 4
+        assert (await say.get("last"), outside(shop.cache.get, "last")) == ("basket", "nothing")
+    assert shop.loads.count("tea") == 1
+    assert (shop.stored("tea"), shop.stored("milk")) == (4, None)
+    assert outside(shop.cache.get, "last") == "basket"
+
+
 async def test_a_value_that_was_loaded_inside_is_dropped_after_an_error(shop: Shop) -> None:
     async with shop.failing():
         shop.prices["tea"] = 6
