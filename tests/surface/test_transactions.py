@@ -473,6 +473,24 @@ async def test_an_independent_transaction_ends_by_itself(shop: Shop) -> None:
     assert await say.get_many(["a", "b"]) == {"b": 2}
 
 
+async def test_where_the_outcome_is_not_known_what_was_changed_is_invalidated(shop: Shop) -> None:
+    say, cache = shop.say, shop.cache
+    await say.set_many({"a": 1, "b": 1, "n": 1, "other": 1})
+    await say.set("tagged", 1, tags=["x"])
+    transaction = cache.transaction()
+    transaction.__enter__()
+    cache.set("a", 2)
+    cache.delete("b")
+    cache.incr("n")
+    cache.invalidate(tags=["x"])
+    assert cache.get_or_load("loaded", lambda: 1) == 1
+    transaction.outdate()
+    assert outside(cache.get_many, ["a", "b", "n", "tagged", "loaded", "other"]) == {"other": 1}
+    with pytest.raises(StillroomError, match="not open"):
+        transaction.outdate()
+    assert leases(cache) == []
+
+
 async def test_what_was_loaded_in_an_independent_transaction_may_be_of_the_one_around_it(shop: Shop) -> None:
     """Nobody can tell which database transaction a load has read from, and that one is not over."""
     cache = shop.cache
