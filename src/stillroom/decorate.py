@@ -156,7 +156,7 @@ def _caller(
             f"{p}now": operations.core.clock.now,
             f"{p}slow": slow,
         }
-    return compiled(function, parameters, prelude + body, variables, awaits=kind is Kind.COROUTINE)
+    return kind.of_made(compiled(function, parameters, prelude + body, variables, awaits=kind is Kind.COROUTINE))
 
 
 def _dressed(function: Callable[..., Any], operations: Operations, caller: Callable[..., Any]) -> Callable[..., Any]:

@@ -128,7 +128,7 @@ def _caller(core: Core, function: Any, plan: Plan) -> Any:
     p, awaits = parameters.prefix, kind is Kind.COROUTINE
     body = f"    return {'await ' if awaits else ''}{p}through({expression}, {parameters.passed})\n"
     variables[f"{p}through"] = _Passage(core, function, guard, name).of_kind(kind)
-    caller: Any = update_wrapper(compiled(function, parameters, body, variables, awaits=awaits), function)
+    caller: Any = kind.of_made(update_wrapper(compiled(function, parameters, body, variables, awaits=awaits), function))
     setattr(caller, LAYERS, (plan.word, *layers(function)))
     if plan.attribute is not None:
         setattr(caller, plan.attribute, handle)

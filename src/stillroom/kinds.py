@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import enum
 import inspect
+import weakref
 from collections.abc import AsyncIterable, Callable, Generator, Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 __all__ = ["Kind", "Recording"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Recording(NamedTuple):
@@ -32,6 +35,9 @@ class Kind(enum.Enum):
     @classmethod
     def of(cls, function: Callable[..., Any]) -> Kind:
         """Return the kind of a function, or of an object that can be called."""
+        made = _made.get(function) if inspect.isfunction(function) else None
+        if made is not None:
+            return made
         for target in (function, type(function).__call__):
             if inspect.isasyncgenfunction(target):
                 return cls.ASYNC_GENERATOR
@@ -40,6 +46,11 @@ class Kind(enum.Enum):
             if inspect.isgeneratorfunction(target):
                 return cls.GENERATOR
         return cls.PLAIN
+
+    def of_made(self, function: F) -> F:
+        """Take note of the kind of a function that was made in the place of another: for iterators, it does not show."""
+        _made[function] = self
+        return function
 
     @property
     def is_async(self) -> bool:
@@ -66,6 +77,9 @@ class Kind(enum.Enum):
     def unshown(self, value: Any) -> Any:
         """Return what is stored for a value given to ``put``."""
         return Recording(tuple(value)) if self.is_generator else value
+
+
+_made: weakref.WeakKeyDictionary[Callable[..., Any], Kind] = weakref.WeakKeyDictionary()
 
 
 def _record(generator: Generator[Any, Any, Any] | Iterable[Any]) -> Recording:

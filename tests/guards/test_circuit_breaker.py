@@ -292,6 +292,24 @@ async def test_a_generator_on_trial_that_fails_to_close_gives_its_place_back_all
     assert [item async for item in f()] == [1]
 
 
+def test_generators_behind_several_decorators_are_judged_when_they_end() -> None:
+    cache: Any = Cache()
+
+    @cache(ttl=60)
+    @cache.circuit_breaker(min_calls=1, open_for=LONG, key="{fails}")
+    @cache.slow()
+    def f(fails: bool) -> Iterator[int]:
+        yield 1
+        if fails:
+            raise Broken
+
+    assert (list(f(False)), list(f(False))) == ([1], [1])
+    assert f.breaker.peek(False).calls == 1
+    fail(lambda: list(f(True)))
+    with pytest.raises(CircuitOpen):
+        list(f(True))
+
+
 @pytest.mark.parametrize("long", [1e15, "999999w"])
 def test_very_long_is_long_enough(long: Any) -> None:
     f = breaking(Cache(), Target(), window=long, open_for=long)
