@@ -215,8 +215,8 @@ class _Passage:
 
     def _iterate(self, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Generator[Any, Any, Any]:
         ticket = self._enter(key)
-        source: Generator[Any, Any, Any] = self._function(*args, **kwargs)
         try:
+            source: Generator[Any, Any, Any] = self._function(*args, **kwargs)
             result: Any = yield from source
         except BaseException as error:
             self._leave(key, ticket, error)
@@ -224,17 +224,29 @@ class _Passage:
         self._leave(key, ticket, None)
         return result
 
-    async def _iterate_async(self, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> AsyncGenerator[Any, None]:
+    async def _iterate_async(self, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> AsyncGenerator[Any, Any]:
         ticket = await self._aenter(key)
-        source = self._function(*args, **kwargs)
+        closed: GeneratorExit | None = None
         try:
-            async for item in source:
-                yield item
+            source: AsyncGenerator[Any, Any] = self._function(*args, **kwargs)
+            step = source.__anext__()
+            while True:
+                try:
+                    item = await step
+                except StopAsyncIteration:
+                    break
+                try:
+                    sent = yield item
+                except GeneratorExit as error:
+                    closed = error
+                    await source.aclose()
+                    raise
+                except BaseException as error:
+                    step = source.athrow(error)
+                else:
+                    step = source.__anext__() if sent is None else source.asend(sent)
         except BaseException as error:
-            try:
-                await source.aclose()
-            finally:
-                await self._aleave(key, ticket, error)
+            await self._aleave(key, ticket, closed or error)
             raise
         await self._aleave(key, ticket, None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -290,6 +290,47 @@ async def test_a_generator_on_trial_that_fails_to_close_gives_its_place_back_all
     with pytest.raises(Broken):
         await running.aclose()  # type: ignore[attr-defined]
     assert [item async for item in f()] == [1]
+
+
+@pytest.mark.asyncio_only
+async def test_asynchronous_generators_hear_what_their_caller_says() -> None:
+    heard: list[Any] = []
+
+    @Cache().circuit_breaker()
+    async def f() -> AsyncGenerator[int, str]:
+        for number in range(3):
+            try:
+                heard.append((yield number))
+            except Broken as error:
+                heard.append(error)
+
+    running: Any = f()
+    error = Broken()
+    assert [await anext(running), await running.asend("more"), await running.athrow(error)] == [0, 1, 2]
+    assert [item async for item in running] == []
+    assert heard == ["more", error, None]
+    breaker: Any = f
+    assert (await breaker.breaker.peek())[:3] == ("closed", 1, 0)
+
+
+@pytest.mark.memory_only("time is moved by hand")
+def test_a_generator_on_trial_that_cannot_begin_gives_its_place_back(clock: FakeClock) -> None:
+    def key(fails: bool) -> str:
+        if fails:
+            raise Broken
+        return "all"
+
+    cache: Any = Cache(clock=clock)
+
+    @cache.circuit_breaker(open_for=10, trial_for=LONG, ignore=Broken)
+    @cache.rate_limit(limit=9, period=1, key=key)
+    def f(fails: bool) -> Iterator[int]:
+        yield 1
+
+    f.breaker.open()
+    clock.advance(10)
+    fail(lambda: list(f(True)))
+    assert list(f(False)) == [1]
 
 
 def test_generators_behind_several_decorators_are_judged_when_they_end() -> None:
