@@ -75,6 +75,10 @@ def test_a_circuit_opens_as_soon_as_enough_of_enough_calls_have_failed(ends: str
     assert scene.at(1).state == ("open" if opens_at else "closed")
 
 
+def test_a_rate_is_reached_by_as_many_calls_as_it_says_whatever_is_lost_by_rounding() -> None:
+    assert Scene(min_calls=100, error_rate=0.07).run("x" * 7 + "." * 93, 1)[-1] == "open"
+
+
 def test_calls_count_for_the_window_at_most_and_for_nine_tenths_of_it_at_least() -> None:
     scene = Scene()
     scene.run("xxx", 0.99)
@@ -215,7 +219,7 @@ def test_what_the_end_of_a_call_says(error: BaseException | None, end: str) -> N
 # All times are exact in binary, and whole numbers of microseconds; so is a tenth of each window.
 circuits = st.builds(
     Circuit,
-    error_rate=st.sampled_from([0.1, 0.5, 0.75, 1.0]),
+    error_rate=st.sampled_from([0.07, 0.1, 0.5, 0.75, 1.0]),
     window=st.sampled_from([12.5, 50.0]),
     min_calls=st.integers(1, 4),
     open_for=st.sampled_from([5.0, 20.0]),

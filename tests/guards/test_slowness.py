@@ -106,6 +106,13 @@ def test_a_few_slow_calls_are_no_reason() -> None:
         assert scene.calls(0.1, 12) == 12
 
 
+def test_a_quantile_is_reached_by_as_many_calls_as_it_says_whatever_is_lost_by_rounding() -> None:
+    scene = Scene(quantile=0.07, min_calls=100)
+    scene.calls(0.1, 7, every=0)
+    scene.calls(9.0, 93, every=0)
+    assert scene.turn.recent == grade(0.1)
+
+
 def test_too_few_calls_are_no_reason() -> None:
     scene = Scene()
     scene.calls(0.1, 600)
@@ -217,7 +224,7 @@ def test_little_is_kept_however_many_calls_there_are() -> None:
 limits = st.builds(
     Limits,
     distance=st.integers(0, 4),
-    quantile=st.sampled_from([0.5, 0.9, 1.0]),
+    quantile=st.sampled_from([0.07, 0.5, 0.9, 1.0]),
     window=st.sampled_from([16.0, 64.0]),
     baseline=st.sampled_from([64.0, 256.0]),
     min_calls=st.integers(1, 3),

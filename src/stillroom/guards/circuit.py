@@ -195,7 +195,7 @@ def _count(circuit: Circuit, state: State, now: float, is_error: bool) -> Mode |
     _, ended, failed = kept.pop() if kept and kept[-1][0] == part else (part, 0, 0)
     kept.append((part, ended + 1, failed + is_error))
     state.counts, state.calls, state.errors = kept, calls + 1, errors + is_error
-    if state.calls < circuit.min_calls or state.errors < circuit.error_rate * state.calls:
+    if state.calls < circuit.min_calls or state.errors / state.calls < circuit.error_rate:
         return None
     _open(state, now, circuit.open_for)
     return "open"

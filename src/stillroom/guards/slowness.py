@@ -255,10 +255,10 @@ def _recent(limits: Limits, state: State, now: float) -> Counter[int]:
 
 
 def _quantile(limits: Limits, grades: Counter[int]) -> int | None:
-    wanted, seen = limits.quantile * grades.total(), 0
+    total, seen = grades.total(), 0
     for one in sorted(grades):
         seen += grades[one]
-        if seen >= wanted:
+        if seen / total >= limits.quantile:  # not `seen >= quantile * total`, which rounding may lift above a whole number
             return one
     return None
 

@@ -64,7 +64,7 @@ local function count(is_error)
   end
   last[2], last[3] = last[2] + 1, last[3] + is_error
   state.counts, calls, errors = recent, calls + 1, errors + is_error
-  if calls >= least and errors >= rate * calls then return open(open_for) end
+  if calls >= least and errors / calls >= rate then return open(open_for) end
 end
 
 local function judge(is_error)

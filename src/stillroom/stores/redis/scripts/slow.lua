@@ -37,12 +37,12 @@ local function together(one, other)
 end
 
 local function quantile(grades)
-  local sorted, wanted, seen = {}, share * total(grades), 0
+  local sorted, all, seen = {}, total(grades), 0
   for grade in pairs(grades) do sorted[#sorted + 1] = grade end
   table.sort(sorted)
   for _, grade in ipairs(sorted) do
     seen = seen + grades[grade]
-    if seen >= wanted then return grade end
+    if seen / all >= share then return grade end
   end
   return -1
 end
