@@ -117,6 +117,16 @@ def test_as_many_trials_as_wanted_have_to_succeed() -> None:
     assert scene.end(trials[1], 6, "succeeded") == "closed"
 
 
+def test_callers_who_want_fewer_trials_than_others_of_the_circuit_are_let_through_in_the_end() -> None:
+    scene = Scene(half_open_calls=4).opened()
+    trials = [scene.begin(5) for _ in range(3)]
+    assert [scene.end(trial, 5, "succeeded") for trial in trials[:2]] == [None] * 2
+    scene.circuit = scene.circuit._replace(half_open_calls=1)
+    assert scene.begin(6) is None
+    assert scene.at(6).retry_after == 2, "the last that goes on is given up"
+    assert scene.end(scene.begin(8), 8, "succeeded") == "closed"
+
+
 def test_one_trial_that_fails_opens_it_again_and_the_others_say_nothing_any_more() -> None:
     scene = Scene(half_open_calls=3).opened()
     first, second, third = (scene.begin(5) for _ in range(3))
@@ -278,10 +288,12 @@ def test_whoever_waits_as_long_as_told_is_let_through(circuit: Circuit, happenin
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(circuits, happenings)
-def test_the_script_decides_as_python_does(redis_server: Server, circuit: Circuit, happenings: Any) -> None:
+@given(circuits, circuits, happenings)
+def test_the_script_decides_as_python_does(redis_server: Server, circuit: Circuit, other: Circuit, happenings: Any) -> None:
     twin, tickets = Twin(redis_server, BY_NAME), [Ticket(0, b"?")]
     for number, (pause, act, which, end) in enumerate(happenings):
+        if number == len(happenings) // 2:
+            circuit = other  # in the midst of a deployment that changes the rules
         twin.advance(pause)
         ticket = Ticket(0, b"%d" % number) if act == "admit" else tickets[-1 - which % len(tickets)]
         mine, its = twin.both(Moving(circuit, act, ticket, end))

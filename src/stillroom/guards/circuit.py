@@ -143,8 +143,8 @@ def look(circuit: Circuit, state: State, now: float) -> Turn:
     elif mode == "half_open":
         going = sorted(ends_at for ends_at in state.trials.values() if ends_at > now)
         beyond = state.passed + len(going) - circuit.half_open_calls  # a trial that was given up may have passed after all
-        if beyond >= 0:
-            wait = going[beyond] - now
+        if beyond >= 0 and going:  # none may go on, and yet enough have passed, for a caller who wants fewer than others do
+            wait = going[min(beyond, len(going) - 1)] - now
     _, calls, errors = _recent(circuit, state, now)
     return Turn(Standing(mode, calls, errors, wait), state.epoch)
 

@@ -84,7 +84,9 @@ local function look()
   end
   table.sort(going)
   local beyond = state.passed + #going - most
-  if state.mode == 'half_open' and beyond >= 0 then return 'half_open', going[beyond + 1] - now end
+  if state.mode == 'half_open' and beyond >= 0 and #going > 0 then
+    return 'half_open', going[math.min(beyond, #going - 1) + 1] - now
+  end
   return state.mode, 0
 end
 
