@@ -87,6 +87,22 @@ def test_calls_count_for_the_window_at_most_and_for_nine_tenths_of_it_at_least()
     assert [scene.at(now).calls for now in (20.0, 29.99, 30.0)] == [3, 3, 0]
 
 
+def test_calls_that_a_shorter_window_has_counted_are_not_counted_for_ever_by_a_longer_one() -> None:
+    scene = Scene(window=1)
+    scene.run("xxx", 100)
+    scene.circuit = scene.circuit._replace(window=10)
+    scene.run("...", 100)
+    assert scene.at(100)[1:3] == (3, 0)
+    assert scene.at(110)[1:3] == (0, 0)
+
+
+def test_calls_that_were_counted_before_the_clock_went_back_are_not_counted_until_it_is_there_again() -> None:
+    scene = Scene()
+    scene.run("xxx", 100)
+    scene.run("...", 50)
+    assert scene.at(50)[1:3] == (3, 0)
+
+
 def test_an_open_circuit_lets_nothing_through_until_its_time_is_over() -> None:
     scene = Scene().opened(100)
     assert [scene.begin(now) for now in (100, 104.9)] == [None, None]
@@ -230,7 +246,7 @@ def test_what_the_end_of_a_call_says(error: BaseException | None, end: str) -> N
 circuits = st.builds(
     Circuit,
     error_rate=st.sampled_from([0.07, 0.1, 0.5, 0.75, 1.0]),
-    window=st.sampled_from([12.5, 50.0]),
+    window=st.sampled_from([1.25, 12.5, 50.0]),
     min_calls=st.integers(1, 4),
     open_for=st.sampled_from([5.0, 20.0]),
     growth=st.sampled_from([1.0, 1.5, 2.0]),

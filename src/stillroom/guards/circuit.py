@@ -234,11 +234,15 @@ def _keep(circuit: Circuit, state: State, now: float) -> None:
 
 
 def _recent(circuit: Circuit, state: State, now: float) -> tuple[list[tuple[int, int, int]], int, int]:
-    """Return the parts that count now, and the sums of their calls and errors."""
-    counts, oldest = state.counts, _part(circuit, now) - PARTS
-    if not counts or counts[0][0] > oldest:
+    """Return the parts that count now, and the sums of their calls and errors.
+
+    Numbers that are yet to come do not count: they are of another window, of before the rules have changed, or of a clock that
+    has gone back since.
+    """
+    counts, part = state.counts, _part(circuit, now)
+    if not counts or (counts[0][0] > part - PARTS and counts[-1][0] <= part):
         return counts, state.calls, state.errors
-    counts = [one for one in counts if one[0] > oldest]
+    counts = [one for one in counts if part - PARTS < one[0] <= part]
     return counts, sum(calls for _, calls, _ in counts), sum(errors for _, _, errors in counts)
 
 

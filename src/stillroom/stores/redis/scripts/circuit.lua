@@ -45,9 +45,9 @@ local function keep()
 end
 
 local function tally()
-  local recent, calls, errors = {}, 0, 0
+  local recent, calls, errors, last = {}, 0, 0, math.floor(now / part)
   for _, one in ipairs(state.counts) do
-    if one[1] > math.floor(now / part) - parts then
+    if one[1] > last - parts and one[1] <= last then
       recent[#recent + 1] = one
       calls, errors = calls + one[2], errors + one[3]
     end
