@@ -12,7 +12,7 @@ from tests.servers.server import Server
 
 from stillroom.errors import RateLimited
 from stillroom.guards.circuit import Circuit, Standing, State, Ticket, admit, force, look, report
-from stillroom.guards.circuit_breaker import Judgement, Moving
+from stillroom.guards.circuit_breaker import Asking, Closing, Judgement, Looking, Opening, Reporting
 from stillroom.stores.redis.scripts import BY_NAME
 
 pytestmark = pytest.mark.memory_only("no cache is asked")
@@ -38,7 +38,8 @@ class Scene:
     def end(self, ticket: Ticket | None, now: float, end: Any) -> Any:
         """End a call; return what the circuit has become, if it has changed."""
         assert ticket is not None
-        return report(self.circuit, self.state, now, ticket, end).became
+        standing = report(self.circuit, self.state, now, ticket, end)
+        return standing and standing.state
 
     def run(self, ends: str, now: float) -> list[Any]:
         """Make calls one after the other that fail, ``x``, or succeed; return what the circuit became with each."""
@@ -46,7 +47,7 @@ class Scene:
 
     def at(self, now: float) -> Standing:
         """Return how things stand."""
-        return look(self.circuit, self.state, now).standing
+        return look(self.circuit, self.state, now)
 
     def opened(self, now: float = 0.0) -> Scene:
         """Have it opened."""
@@ -109,6 +110,12 @@ def test_an_open_circuit_lets_nothing_through_until_its_time_is_over() -> None:
     assert scene.at(102) == Standing("open", 4, 4, 3)
     assert scene.at(105).state == "half_open"
     assert scene.begin(105) is not None
+
+
+def test_a_circuit_that_was_opened_before_the_clock_went_back_is_not_open_until_it_is_there_again() -> None:
+    scene = Scene().opened(1000)
+    assert scene.at(500).state == "half_open"
+    assert scene.end(scene.begin(500), 500, "succeeded") == "closed"
 
 
 def test_one_trial_at_a_time_decides() -> None:
@@ -192,6 +199,18 @@ def test_a_trial_that_says_nothing_gives_its_place_back() -> None:
     assert scene.begin(5) is not None
 
 
+def test_without_a_token_a_call_hears_whether_it_might_be_a_trial_and_is_none() -> None:
+    scene = Scene().opened()
+    turns = [admit(scene.circuit, scene.state, now) for now in (4, 5)]
+    assert [(turn.is_let_through, turn.state, turn.retry_after) for turn in turns] == [
+        (False, "open", 1),
+        (False, "half_open", 0),
+    ]
+    assert scene.begin(5) is not None
+    assert admit(scene.circuit, scene.state, 5).retry_after == 3
+    assert not scene.state.trials.keys() - {b"5"}
+
+
 def test_a_trial_whose_epoch_its_caller_never_learnt_gives_its_place_back() -> None:
     scene = Scene().opened()
     trial = scene.begin(5)
@@ -218,10 +237,10 @@ def test_calls_that_began_before_it_opened_neither_close_nor_reopen_it() -> None
 def test_opened_and_closed_by_hand_it_forgets_what_was_under_way() -> None:
     scene = Scene()
     early = scene.begin(0)
-    assert force(scene.circuit, scene.state, 1, "open").became == "open"
-    assert force(scene.circuit, scene.state, 2, "open").became is None
+    assert force(scene.circuit, scene.state, 1, "open") == Standing("open", 0, 0, 5)
+    assert force(scene.circuit, scene.state, 2, "open") is None
     assert scene.at(2).retry_after == 5
-    assert force(scene.circuit, scene.state, 2, "closed").became == "closed"
+    assert force(scene.circuit, scene.state, 2, "closed") == Standing("closed", 0, 0, 0)
     assert scene.end(early, 2, "failed") is None
     assert scene.at(2) == Standing("closed", 0, 0, 0)
 
@@ -296,8 +315,8 @@ def test_whoever_waits_as_long_as_told_is_let_through(circuit: Circuit, happenin
             continue
         turn = admit(circuit, state, now, b"%d" % number)
         if not turn.is_let_through:
-            assert turn.standing.retry_after > 0
-            now += turn.standing.retry_after + 1e-9
+            assert turn.retry_after > 0
+            now += turn.retry_after + 1e-9
             turn = admit(circuit, state, now, b"%d" % number)
         assert turn.is_let_through
         tickets.append(Ticket(turn.epoch, b"%d" % number, turn.is_trial))
@@ -311,12 +330,19 @@ def test_the_script_decides_as_python_does(redis_server: Server, circuit: Circui
         if number == len(happenings) // 2:
             circuit = other  # in the midst of a deployment that changes the rules
         twin.advance(pause)
-        ticket = Ticket(0, b"%d" % number) if act == "admit" else tickets[-1 - which % len(tickets)]
-        mine, its = twin.both(Moving(circuit, act, ticket, end))
-        assert its._replace(standing=mine.standing) == mine
-        assert its.standing[:3] == mine.standing[:3]
-        assert its.standing.retry_after == pytest.approx(mine.standing.retry_after, abs=2e-6)
-        if mine.is_let_through:
-            tickets.append(Ticket(mine.epoch, ticket.token, mine.is_trial))
+        token = b"%d" % number if which else b""
+        steps: dict[str, Any] = {
+            "admit": Asking(circuit, token),
+            "report": Reporting(circuit, tickets[-1 - which % len(tickets)], end),
+            "look": Looking(circuit),
+            "open": Opening(circuit),
+            "close": Closing(circuit),
+        }
+        mine, its = twin.both(steps[act])
+        assert its == (mine and mine._replace(retry_after=pytest.approx(mine.retry_after, abs=2e-6)))
+        seen, also = twin.both(Looking(circuit))
+        assert also == seen._replace(retry_after=pytest.approx(seen.retry_after, abs=2e-6))
+        if act == "admit" and mine.is_let_through:
+            tickets.append(Ticket(mine.epoch, token, mine.is_trial))
         elif act == "admit" and which:
-            twin.advance(mine.standing.retry_after)
+            twin.advance(mine.retry_after)

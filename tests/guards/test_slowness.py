@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tests.guards.twin import Twin
 from tests.servers.server import Server
 
-from stillroom.guards.slow import Timing
-from stillroom.guards.slowness import Limits, State, Ticket, Turn, admit, apart, grade, length, look, report
+from stillroom.guards.slow import Asking, Looking, Reporting
+from stillroom.guards.slowness import Limits, Standing, State, Ticket, admit, apart, grade, length, look, report
 from stillroom.stores.redis.scripts import BY_NAME
 
 pytestmark = pytest.mark.memory_only("no cache is asked")
@@ -27,15 +27,20 @@ class Scene:
         self.limits = RULES._replace(**rules)
         self.state = State()
         self.now = 0.0
+        self._tokens = 0
 
     def begin(self) -> Ticket | None:
         """Begin a call; return its ticket, or ``None`` if it is refused."""
-        turn = admit(self.limits, self.state, self.now)
-        return Ticket(turn.epoch, turn.mode == "measuring", self.now) if turn.is_let_through else None
+        self._tokens += 1
+        token = b"%d" % self._tokens
+        turn = admit(self.limits, self.state, self.now, token)
+        return Ticket(turn.epoch, self.now, token) if turn.is_let_through else None
 
-    def end(self, ticket: Ticket | None, took: float | None) -> Turn:
+    def end(self, ticket: Ticket | None, took: float | None) -> Standing:
+        """End a call; return how things stand then."""
         assert ticket is not None
-        return report(self.limits, self.state, self.now, ticket, None if took is None else grade(took))
+        report(self.limits, self.state, self.now, ticket, None if took is None else grade(took))
+        return self.turn
 
     def calls(self, took: float, count: int = 1, every: float = 1.0) -> int:
         """Make calls that take so long, one each second; return how many were let through."""
@@ -49,7 +54,7 @@ class Scene:
         return passed
 
     @property
-    def turn(self) -> Turn:
+    def turn(self) -> Standing:
         return look(self.limits, self.state, self.now)
 
     @property
@@ -170,6 +175,31 @@ def test_a_call_that_says_nothing_gives_its_place_back() -> None:
     assert scene.begin() is None
 
 
+def test_a_call_whose_place_was_given_away_gives_back_nobody_elses() -> None:
+    scene = slowed()
+    scene.now += 30
+    lost = [scene.begin() for _ in range(10)]
+    scene.now += 30
+    assert all(scene.begin() for _ in range(10))
+    for ticket in lost:
+        scene.end(ticket, None)
+    assert scene.begin() is None
+
+
+def test_without_a_token_a_call_hears_whether_it_might_measure_and_does_not() -> None:
+    scene = slowed()
+    waits = [admit(scene.limits, scene.state, scene.now + later) for later in (0, 30)]
+    assert [turn.is_let_through for turn in waits] == [False, False]
+    assert [turn.retry_after > 0 for turn in waits] == [True, False]
+    assert scene.state.mode == "refusing"
+
+
+def test_what_was_refused_before_the_clock_went_back_is_not_refused_until_it_is_there_again() -> None:
+    scene = slowed()
+    scene.now -= 500
+    assert scene.begin() is not None
+
+
 def test_calls_that_began_before_say_nothing_of_what_came_after() -> None:
     scene = Scene()
     scene.calls(0.1, 600)
@@ -244,32 +274,42 @@ happenings = st.lists(
 
 @given(limits, happenings)
 def test_whoever_waits_as_long_as_told_is_let_through(limits: Limits, happenings: Any) -> None:
-    state, now, tickets = State(), 0.0, [Ticket(0, measures=False, began=0.0)]
-    for pause, act, which, took in happenings:
+    state, now, tickets = State(), 0.0, [Ticket(0, 0.0, b"?")]
+    for number, (pause, act, which, took) in enumerate(happenings):
         now += pause
         if act == "report":
             report(limits, state, now, tickets[which % len(tickets)], took)
             continue
-        turn = admit(limits, state, now)
+        token = b"%d" % number
+        turn = admit(limits, state, now, token)
         if not turn.is_let_through:
             assert turn.retry_after > 0
             now += turn.retry_after + 1e-9
-            turn = admit(limits, state, now)
+            turn = admit(limits, state, now, token)
         assert turn.is_let_through
-        tickets.append(Ticket(turn.epoch, turn.mode == "measuring", now))
+        tickets.append(Ticket(turn.epoch, now, token))
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(limits, happenings)
-def test_the_script_decides_as_python_does(redis_server: Server, limits: Limits, happenings: Any) -> None:
-    twin, tickets = Twin(redis_server, BY_NAME), [Ticket(0, measures=False, began=0.0)]
+@given(limits, limits, happenings)
+def test_the_script_decides_as_python_does(redis_server: Server, limits: Limits, other: Limits, happenings: Any) -> None:
+    twin, tickets = Twin(redis_server, BY_NAME), [Ticket(0, 0.0, b"?")]
     settled = [(limits.window / 2, "report", 0, 0)] * 8
-    for pause, act, which, took in settled + happenings:
+    for number, (pause, act, which, took) in enumerate(settled + happenings):
+        if number == len(happenings) // 2:
+            limits = other  # in the midst of a deployment that changes the rules
         twin.advance(pause)
-        ticket = tickets[-1 - which % len(tickets)]
-        mine, its = twin.both(Timing(limits, act, ticket, took))
-        assert its == mine._replace(retry_after=pytest.approx(mine.retry_after, abs=2e-6))
-        if mine.is_let_through:
-            tickets.append(Ticket(mine.epoch, mine.mode == "measuring", 0.0))
+        token = b"%d" % number if which else b""
+        steps: dict[str, Any] = {
+            "admit": Asking(limits, token),
+            "report": Reporting(limits, tickets[-1 - which % len(tickets)], took),
+            "look": Looking(limits),
+        }
+        mine, its = twin.both(steps[act])
+        assert its == (mine and mine._replace(retry_after=pytest.approx(mine.retry_after, abs=2e-6)))
+        seen, also = twin.both(Looking(limits))
+        assert also == seen._replace(retry_after=pytest.approx(seen.retry_after, abs=2e-6))
+        if act == "admit" and mine.is_let_through:
+            tickets.append(Ticket(mine.epoch, 0.0, token))
         elif act == "admit" and which:
             twin.advance(mine.retry_after)

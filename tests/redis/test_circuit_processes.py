@@ -112,30 +112,71 @@ def test_a_process_that_is_killed_on_trial_keeps_the_others_out_for_no_longer_th
     cache.close()
 
 
-def test_a_call_that_is_cancelled_while_it_asks_gives_its_place_back(redis_server: Server) -> None:
-    cache = Cache(redis_server.url, timeout=5)
-    watched = cache.circuit_breaker(open_for=0.05, trial_for=60, name="watched")(lambda: None)
-    watched.breaker.open()
-    eventually(lambda: watched.breaker.state == "half_open")
+def half_open(server: Server) -> Any:
+    """Return a decorator for coroutine functions with one circuit that is half open."""
+    cache = Cache(server.url, timeout=5)
+    watched = cache.circuit_breaker(open_for=0.05, trial_for=60, name="watched")
+    f = watched(lambda: None)
+    f.breaker.open()
+    eventually(lambda: f.breaker.state == "half_open")
+    return watched
+
+
+async def cancelled(call: Any, server: Server, hangs: asyncio.Event) -> None:
+    """Cancel a call once it has asked a server that hangs, and that will answer nonetheless."""
+    asking = asyncio.ensure_future(call)
+    await hangs.wait()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    asking.cancel()
+    server.resume()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+
+def test_a_call_that_is_cancelled_while_it_asks_to_be_a_trial_gives_its_place_back(
+    redis_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = half_open(redis_server)
 
     async def ask() -> None:
-        @cache.circuit_breaker(open_for=0.05, trial_for=60, name="watched")
+        hangs = asyncio.Event()
+
+        @watched
         async def f() -> str:
             return "well"
 
-        redis_server.pause()
-        asking = asyncio.ensure_future(f())
-        for _ in range(20):  # so that it has asked, and the server will make it the trial
-            await asyncio.sleep(0)
-        asking.cancel()
-        redis_server.resume()
-        with pytest.raises(asyncio.CancelledError):
-            await asking
+        def new_token() -> bytes:
+            redis_server.pause()
+            hangs.set()
+            return b"token"
+
+        with monkeypatch.context() as patched:
+            patched.setattr("stillroom.guards.judge.new_token", new_token)
+            await cancelled(f(), redis_server, hangs)
         assert await f() == "well"
         assert await f.breaker.state == "closed"
-        await cache.aclose()
 
     asyncio.run(ask())
+
+
+def test_a_trial_whose_caller_is_cancelled_while_it_reports_is_reported_all_the_same(redis_server: Server) -> None:
+    watched = half_open(redis_server)
+
+    async def report() -> None:
+        hangs = asyncio.Event()
+
+        @watched
+        async def f() -> str:
+            redis_server.ask("SCRIPT FLUSH")  # so that it has to be told twice
+            redis_server.pause()
+            hangs.set()
+            return "well"
+
+        await cancelled(f(), redis_server, hangs)
+        assert await f.breaker.state == "closed"
+
+    asyncio.run(report())
 
 
 def out_of_reach(server: Server, on_error: Any) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -79,6 +81,51 @@ def test_what_some_processes_find_slow_is_refused_in_others(where: str, request:
     assert server_keys(server) == []
     f()
     cache.close()
+
+
+def test_a_call_that_is_cancelled_while_it_asks_to_measure_gives_its_place_back(
+    redis_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = Cache(redis_server.url, timeout=5)
+    watched = cache.slow(factor=2, window=0.1, min_calls=1, refuse_for=1, name="watched")
+
+    @watched
+    def f(took: float) -> None:
+        time.sleep(took)
+
+    f(0)
+    eventually(lambda: f.slowness.peek(0).calls == 0)
+    f(0)  # now it is known what is usual
+    f(0.05)
+    eventually(lambda: f.slowness.peek(0).state == "measuring")
+
+    async def ask() -> None:
+        hangs = asyncio.Event()
+
+        @watched
+        async def g() -> str:
+            return "well"
+
+        def new_token() -> bytes:
+            redis_server.pause()
+            hangs.set()
+            return b"token"
+
+        with monkeypatch.context() as patched:
+            patched.setattr("stillroom.guards.judge.new_token", new_token)
+            asking = asyncio.ensure_future(g())
+            await hangs.wait()
+            for _ in range(20):  # so that it has asked, and the server will have it measure
+                await asyncio.sleep(0)
+            asking.cancel()
+            redis_server.resume()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+        assert await g() == "well"
+        assert (await g.slowness.peek()).state == "normal"
+        await cache.aclose()
+
+    asyncio.run(ask())
 
 
 def server_keys(server: Any) -> list[bytes]:

@@ -73,21 +73,26 @@ class Standing(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """What came of a step.
+    """What came of asking to be let through.
 
     Attributes:
-        standing: how things stand now.
-        epoch: the number of the state.
         is_let_through: the call is.
+        epoch: the number of the state.
+        retry_after: after how many seconds the next call may be let through; zero if one would be now, on trial.
+        state: closed, open or half open.
         is_trial: the call is a trial.
-        became: the state, if it has changed to open or closed.
     """
 
-    standing: Standing
+    is_let_through: bool
     epoch: int
-    is_let_through: bool = False
+    retry_after: float = 0.0
+    state: Mode = "closed"
     is_trial: bool = False
-    became: Mode | None = None
+
+    @property
+    def why(self) -> str:
+        """Why the call is refused."""
+        return "the circuit is open" if self.state == "open" else "the circuit is half open, and its trials go on"
 
 
 class Ticket(NamedTuple):
@@ -95,12 +100,12 @@ class Ticket(NamedTuple):
 
     Attributes:
         epoch: that of the state which let it through.
-        token: what it goes by; tells a trial from others.
+        token: what it goes by, if it asked to be a trial.
         is_trial: it is one.
     """
 
     epoch: int
-    token: bytes
+    token: bytes = b""
     is_trial: bool = False
 
 
@@ -110,8 +115,8 @@ class State:
     Attributes:
         mode: closed, open or half open.
         epoch: the number of this state; zero if it was never open.
-        until: when it is no longer open.
-        length: for how long it was opened last.
+        since: when it was opened last.
+        length: for how long.
         passed: how many trials have succeeded.
         counts: of each part of the window, its number, the calls that have ended in it, and how many of them failed.
         calls, errors: their sums.
@@ -119,102 +124,100 @@ class State:
         ends_at: when all this is of no more use.
     """
 
-    __slots__ = ("calls", "counts", "ends_at", "epoch", "errors", "length", "mode", "passed", "trials", "until")
+    __slots__ = ("calls", "counts", "ends_at", "epoch", "errors", "length", "mode", "passed", "since", "trials")
 
     def __init__(self) -> None:
         self.mode: Mode = "closed"
         self.epoch = 0
-        self.until = 0.0
+        self.since = 0.0
         self.length = 0.0
         self.passed = 0
-        self.counts: list[tuple[int, int, int]] = []
+        self.counts: list[list[int]] = []
         self.calls = 0
         self.errors = 0
         self.trials: dict[bytes, float] = {}
         self.ends_at = 0.0
 
 
-def look(circuit: Circuit, state: State, now: float) -> Turn:
+def look(circuit: Circuit, state: State, now: float) -> Standing:
     """Return how things stand, and change nothing."""
-    mode, wait = state.mode, 0.0
-    if mode == "open":
-        wait = max(state.until - now, 0.0)
-        mode = "open" if wait > 0 else "half_open"
-    elif mode == "half_open":
-        going = sorted(ends_at for ends_at in state.trials.values() if ends_at > now)
-        beyond = state.passed + len(going) - circuit.half_open_calls  # a trial that was given up may have passed after all
-        if beyond >= 0 and going:  # none may go on, and yet enough have passed, for a caller who wants fewer than others do
-            wait = going[min(beyond, len(going) - 1)] - now
-    _, calls, errors = _recent(circuit, state, now)
-    return Turn(Standing(mode, calls, errors, wait), state.epoch)
+    mode, wait = _wait(circuit, state, now)
+    recent = _recent(state, _part(circuit, now))
+    return Standing(mode, sum(calls for _, calls, _ in recent), sum(errors for _, _, errors in recent), wait)
 
 
-def admit(circuit: Circuit, state: State, now: float, token: bytes) -> Turn:
-    """Let a call through if the circuit does; as a trial, it goes by its token."""
-    turn = look(circuit, state, now)
-    standing, epoch = turn.standing, turn.epoch
-    if standing.retry_after > 0:
-        return turn
+def admit(circuit: Circuit, state: State, now: float, token: bytes = b"") -> Turn:
+    """Let a call through if the circuit does; as a trial, it goes by its token, and without one it is none."""
     if state.mode == "closed":
-        return Turn(standing, epoch, is_let_through=True)
+        return Turn(True, state.epoch)
+    mode, wait = _wait(circuit, state, now)
+    if wait > 0 or not token:
+        return Turn(False, state.epoch, wait, mode)
     if state.mode == "open":
         _enter(state, "half_open", now)
     state.trials = {one: ends_at for one, ends_at in state.trials.items() if ends_at > now}
     state.trials[token] = now + circuit.trial_for
     _keep(circuit, state, now)
-    return look(circuit, state, now)._replace(is_let_through=True, is_trial=True)
+    return Turn(True, state.epoch, 0.0, "half_open", is_trial=True)
 
 
-def report(circuit: Circuit, state: State, now: float, ticket: Ticket, end: End) -> Turn:
-    """Take note of how a call has ended that was let through; of one that says nothing, only the trial counts that it was."""
-    became: Mode | None = None
+def report(circuit: Circuit, state: State, now: float, ticket: Ticket, end: End) -> Standing | None:
+    """Take note of how a call has ended that was let through; of one that says nothing, only the trial counts that it was.
+
+    Returns:
+        How things stand, if that has opened or closed the circuit.
+    """
     counts = bool(end) and ticket.epoch == state.epoch
     gave_way = state.trials.pop(ticket.token, None) is not None
-    if counts:
-        became = (_count if state.mode == "closed" else _judge)(circuit, state, now, end == "failed")
-    if counts or gave_way:
-        _keep(circuit, state, now)
-    turn = look(circuit, state, now)
-    return turn if became is None else turn._replace(became=became)
+    if not (counts or gave_way):
+        return None
+    has_changed = counts and (_count if state.mode == "closed" else _judge)(circuit, state, now, end == "failed")
+    _keep(circuit, state, now)
+    return look(circuit, state, now) if has_changed else None
 
 
-def force(circuit: Circuit, state: State, now: float, mode: Literal["open", "closed"]) -> Turn:
-    """Open or close a circuit, whatever its state."""
-    became = None if state.mode == mode else mode
+def force(circuit: Circuit, state: State, now: float, mode: Literal["open", "closed"]) -> Standing | None:
+    """Open or close a circuit, whatever its state; return how things stand, if that has changed it."""
+    has_changed = state.mode != mode
     if mode == "open":
         _open(state, now, circuit.open_for)
     else:
         _close(state, now)
     _keep(circuit, state, now)
-    return look(circuit, state, now)._replace(became=became)
+    return look(circuit, state, now) if has_changed else None
 
 
-def _count(circuit: Circuit, state: State, now: float, is_error: bool) -> Mode | None:
+def _count(circuit: Circuit, state: State, now: float, is_error: bool) -> bool:
     part = _part(circuit, now)
-    kept, calls, errors = _recent(circuit, state, now)
-    _, ended, failed = kept.pop() if kept and kept[-1][0] == part else (part, 0, 0)
-    kept.append((part, ended + 1, failed + is_error))
-    state.counts, state.calls, state.errors = kept, calls + 1, errors + is_error
+    counts = state.counts
+    if not counts or counts[-1][0] != part:
+        counts = _turn_over(state, part)
+    last = counts[-1]
+    last[1] += 1
+    state.calls += 1
+    if is_error:
+        last[2] += 1
+        state.errors += 1
     if state.calls < circuit.min_calls or state.errors / state.calls < circuit.error_rate:
-        return None
+        return False
     _open(state, now, circuit.open_for)
-    return "open"
+    return True
 
 
-def _judge(circuit: Circuit, state: State, now: float, is_error: bool) -> Mode | None:
+def _judge(circuit: Circuit, state: State, now: float, is_error: bool) -> bool:
     if is_error:
         _open(state, now, min(state.length * circuit.growth, circuit.max_open_for))
-        return "open"
+        return True
     state.passed += 1
     if state.passed < circuit.half_open_calls:
-        return None
+        return False
     _close(state, now)
-    return "closed"
+    return True
 
 
 def _open(state: State, now: float, length: float) -> None:
     _enter(state, "open", now)
-    state.length, state.until = length, now + length
+    state.length, state.since = length, now
 
 
 def _close(state: State, now: float) -> None:
@@ -227,23 +230,45 @@ def _enter(state: State, mode: Mode, now: float) -> None:
     state.passed, state.trials = 0, {}
 
 
+def _wait(circuit: Circuit, state: State, now: float) -> tuple[Mode, float]:
+    """Return the state, and how long it lets nothing through."""
+    if state.mode == "open":
+        # Before the beginning, a clock has gone back since; it may take any time until it is there again.
+        left = state.since + state.length - now if now >= state.since else 0.0
+        return ("open", left) if left > 0 else ("half_open", 0.0)
+    if state.mode == "half_open":
+        going = sorted(ends_at for ends_at in state.trials.values() if ends_at > now)
+        beyond = state.passed + len(going) - circuit.half_open_calls  # a trial that was given up may have passed after all
+        if beyond >= 0 and going:  # none may go on, and yet enough have passed, for a caller who wants fewer than others do
+            return "half_open", going[min(beyond, len(going) - 1)] - now
+    return state.mode, 0.0
+
+
 def _keep(circuit: Circuit, state: State, now: float) -> None:
-    until = max(now, state.until) if state.mode == "open" else now
-    trials = circuit.trial_for if state.mode == "half_open" else 0.0
-    state.ends_at = until + circuit.window + trials + (KEPT if state.epoch else 0.0)
+    ends_at = now + circuit.window
+    if state.mode == "open":
+        ends_at += state.length
+    elif state.mode == "half_open":
+        ends_at += circuit.trial_for
+    state.ends_at = ends_at + KEPT if state.epoch else ends_at
 
 
-def _recent(circuit: Circuit, state: State, now: float) -> tuple[list[tuple[int, int, int]], int, int]:
-    """Return the parts that count now, and the sums of their calls and errors.
+def _turn_over(state: State, part: int) -> list[list[int]]:
+    """Begin another part of the window, and forget those that no longer count."""
+    state.counts = _recent(state, part)
+    state.calls = sum(calls for _, calls, _ in state.counts)
+    state.errors = sum(errors for _, _, errors in state.counts)
+    state.counts.append([part, 0, 0])
+    return state.counts
+
+
+def _recent(state: State, part: int) -> list[list[int]]:
+    """Return the parts that count now.
 
     Numbers that are yet to come do not count: they are of another window, of before the rules have changed, or of a clock that
     has gone back since.
     """
-    counts, part = state.counts, _part(circuit, now)
-    if not counts or (counts[0][0] > part - PARTS and counts[-1][0] <= part):
-        return counts, state.calls, state.errors
-    counts = [one for one in counts if part - PARTS < one[0] <= part]
-    return counts, sum(calls for _, calls, _ in counts), sum(errors for _, _, errors in counts)
+    return [one for one in state.counts if part - PARTS < one[0] <= part]
 
 
 def _part(circuit: Circuit, now: float) -> int:

@@ -2,71 +2,123 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import CircuitOpen, ConfigurationError, Refused, StoreError
+from ..errors import CircuitOpen, ConfigurationError
 from .circuit import Circuit, End, Mode, Standing, State, Ticket, Turn, admit, force, look, report
-from .guard import UNKNOWN_FOR, Counting, Handle, Reach
-from .tally import Change
+from .guard import Counting, Handle, Reach
+from .judge import Act, Judge, microseconds, says_nothing
 
 if TYPE_CHECKING:
     from ..observe.hub import Hub
     from .guard import Way
 
-__all__ = ["Breaker", "CircuitBreaker", "Judgement", "Moving"]
-
-Act: TypeAlias = Literal["admit", "report", "look", "open", "close"]
-_NOBODY: Final = Ticket(0, b"")
+__all__ = ["Asking", "Breaker", "CircuitBreaker", "Closing", "Judgement", "Looking", "Opening", "Reporting"]
 
 
-class Moving(NamedTuple):
-    """Let a call through, take note of its end, or only look; or open or close the circuit."""
+@lru_cache
+def _told(circuit: Circuit) -> tuple[bytes | int, ...]:
+    return (
+        repr(circuit.error_rate).encode(),
+        repr(circuit.window * 100_000).encode(),
+        circuit.min_calls,
+        microseconds(circuit.open_for),
+        repr(circuit.growth).encode(),
+        microseconds(circuit.max_open_for),
+        circuit.half_open_calls,
+        microseconds(circuit.trial_for),
+    )
 
-    circuit: Circuit
-    act: Act
-    ticket: Ticket = _NOBODY
-    end: End = ""
+
+class _Act(Act[Circuit]):
+    __slots__ = ()
+    script = "circuit"
+    fresh = State
 
     @property
-    def script(self) -> str:
-        return "circuit"
+    def told(self) -> tuple[bytes | int, ...]:
+        return _told(self.rules)
+
+
+class Asking(_Act):
+    """Ask to be let through; with a token, also as a trial."""
+
+    __slots__ = ("_token",)
+    act = b"admit"
+
+    def __init__(self, rules: Circuit, token: bytes = b"") -> None:
+        super().__init__(rules)
+        self._token = token
 
     @property
-    def arguments(self) -> tuple[bytes | int, ...]:
-        circuit, ticket = self.circuit, self.ticket
-        return (
-            self.act.encode(),
-            repr(circuit.error_rate).encode(),
-            repr(circuit.window * 100_000).encode(),
-            circuit.min_calls,
-            _micro(circuit.open_for),
-            repr(circuit.growth).encode(),
-            _micro(circuit.max_open_for),
-            circuit.half_open_calls,
-            _micro(circuit.trial_for),
-            ticket.epoch,
-            ticket.token,
-            self.end.encode(),
-        )
+    def more(self) -> tuple[bytes | int, ...]:
+        return (self._token,)
 
-    def apply(self, state: State | None, now: float) -> Change:
-        state = state or State()
-        turn = self._turn(state, now)
-        return Change(state if state.ends_at > now else None, state.ends_at, turn)
-
-    def _turn(self, state: State, now: float) -> Turn:
-        circuit, act = self.circuit, self.act
-        if act == "admit":
-            return admit(circuit, state, now, self.ticket.token)
-        if act == "report":
-            return report(circuit, state, now, self.ticket, self.end)
-        return look(circuit, state, now) if act == "look" else force(circuit, state, now, "open" if act == "open" else "closed")
+    def on(self, state: State, now: float) -> Turn:
+        return admit(self.rules, state, now, self._token)
 
     def read(self, reply: Any) -> Turn:
-        mode, calls, errors, wait, epoch, passes, became = reply
-        standing = Standing(_mode(mode), int(calls), int(errors), int(wait) / 1_000_000)
-        return Turn(standing, int(epoch), passes > 0, passes > 1, _mode(became) if became else None)
+        passes, epoch, wait, mode = reply
+        return Turn(passes > 0, int(epoch), int(wait) / 1_000_000, _mode(mode), passes > 1)
+
+
+class Reporting(_Act):
+    """Take note of how a call has ended."""
+
+    __slots__ = ("_end", "_ticket")
+    act = b"report"
+
+    def __init__(self, rules: Circuit, ticket: Ticket, end: End) -> None:
+        super().__init__(rules)
+        self._ticket = ticket
+        self._end: End = end
+
+    @property
+    def more(self) -> tuple[bytes | int, ...]:
+        return (self._ticket.token, self._ticket.epoch, self._end.encode())
+
+    def on(self, state: State, now: float) -> Standing | None:
+        return report(self.rules, state, now, self._ticket, self._end)
+
+    def read(self, reply: Any) -> Standing | None:
+        return _standing(reply) if reply else None
+
+
+class Looking(_Act):
+    """Only look how things stand."""
+
+    __slots__ = ()
+    act = b"look"
+
+    def on(self, state: State, now: float) -> Standing:
+        return look(self.rules, state, now)
+
+    def read(self, reply: Any) -> Standing:
+        return _standing(reply)
+
+
+class Opening(_Act):
+    """Open the circuit, whatever its state."""
+
+    __slots__ = ()
+    act = b"open"
+
+    def on(self, state: State, now: float) -> Standing | None:
+        return force(self.rules, state, now, "open")
+
+    def read(self, reply: Any) -> Standing | None:
+        return _standing(reply) if reply else None
+
+
+class Closing(Opening):
+    """Close the circuit, whatever its state."""
+
+    __slots__ = ()
+    act = b"close"
+
+    def on(self, state: State, now: float) -> Standing | None:
+        return force(self.rules, state, now, "closed")
 
 
 class Judgement(NamedTuple):
@@ -84,12 +136,12 @@ class Judgement(NamedTuple):
         """Return what the end of a call says."""
         if error is None:
             return "succeeded"
-        if not isinstance(error, Exception) or isinstance(error, (Refused, *self.ignore)):
+        if says_nothing(error) or isinstance(error, self.ignore):
             return ""
         return "failed" if isinstance(error, self.errors) else "succeeded"
 
 
-class CircuitBreaker:
+class CircuitBreaker(Judge[Turn]):
     """Refuses calls while the circuit is open.
 
     Args:
@@ -101,15 +153,22 @@ class CircuitBreaker:
     """
 
     word = "circuit_breaker"
-    looks_back = True
+    refusal = CircuitOpen
 
     def __init__(self, name: str, circuit: Circuit, judgement: Judgement, counting: Counting, hub: Hub) -> None:
-        self._name = name
-        self._tally = f"circuit:{counting.namespace}:{name}:"
+        super().__init__(name, f"circuit:{counting.namespace}:{name}:", counting, Asking(circuit))
         self.circuit = circuit
         self._judgement = judgement
-        self._counting = counting
         self._hub = hub
+        self._passed = _Passed.of(circuit, 0)
+
+    def trial(self, token: bytes) -> Asking:
+        """Return the step by which a call asks to be a trial."""
+        return Asking(self.circuit, token)
+
+    def withdrawal(self, token: bytes) -> Reporting:
+        """Return the step by which a trial gives its place back."""
+        return Reporting(self.circuit, Ticket(0, token), "")
 
     async def enter(self, way: Way, key: str) -> Ticket | None:
         """Let a call through, or refuse it; see `Guard.enter`.
@@ -117,58 +176,46 @@ class CircuitBreaker:
         Raises:
             CircuitOpen: the circuit is open.
         """
-        ticket = Ticket(0, os.urandom(8))
-        try:
-            turn = await self._step(way, key, "admit", ticket)
-        except StoreError as error:
-            raise self._refusal(key, UNKNOWN_FOR, "the store that counts is out of reach") from error
-        except BaseException:  # such as a cancellation after the call had become a trial, and before that was known
-            await self._give_back(way, key, ticket)
-            raise
+        turn, token = await self.admit(way, key)
         if turn is None:
             return None
-        if not turn.is_let_through:
-            wait = turn.standing.retry_after
-            open_ = "the circuit is open" if turn.standing.state == "open" else "the circuit is half open, and its trials go on"
-            raise self._refusal(key, wait, open_)
-        return Ticket(turn.epoch, ticket.token, turn.is_trial)  # not `_replace`, which is on the way of every call
+        return Ticket(turn.epoch, token, turn.is_trial) if token else self._passed_in(turn.epoch).ticket
 
     async def leave(self, way: Way, key: str, ticket: Ticket | None, error: BaseException | None) -> None:
         """Count how a call has ended; see `Guard.leave`."""
         end = self._judgement.of(error)
-        if ticket is None or not (end or ticket.is_trial):
+        if ticket is None or not (end or ticket.token):
             return
-        try:
-            turn = await self._step(way, key, "report", ticket, end)
-        except StoreError:  # with a result at hand
-            return
-        if turn is not None and turn.became is not None:
-            self._tell(key, turn.became, _reason(turn, ticket, self.circuit))
+        standing: Standing | None = await self.report(way, key, self._reporting(ticket, end), is_trial=bool(ticket.token))
+        if standing is not None:
+            self._tell(key, standing.state, _reason(standing, ticket, self.circuit))
 
     async def standing(self, way: Way, key: str) -> Standing:
         """Return how things stand, and count nothing."""
-        turn = await self._step(way, key, "look")
-        return Standing("closed", 0, 0, 0.0) if turn is None else turn.standing
+        standing: Standing | None = await self.step(way, key, Looking(self.circuit))
+        return Standing("closed", 0, 0, 0.0) if standing is None else standing
 
     async def state(self, way: Way, key: str) -> Mode:
         """Return the state of the circuit."""
         return (await self.standing(way, key)).state
 
-    async def switch(self, way: Way, key: str, act: Literal["open", "close"]) -> None:
+    async def switch(self, way: Way, key: str, how: type[Opening]) -> None:
         """Open or close the circuit."""
-        turn = await self._step(way, key, act)
-        if turn is not None and turn.became is not None:
-            self._tell(key, turn.became, "by hand")
+        standing: Standing | None = await self.step(way, key, how(self.circuit))
+        if standing is not None:
+            self._tell(key, standing.state, "by hand")
 
-    async def _step(self, way: Way, key: str, act: Act, ticket: Ticket = _NOBODY, end: End = "") -> Turn | None:
-        turn: Turn | None = await self._counting.step(way, self._tally + key, Moving(self.circuit, act, ticket, end))
-        return turn
+    def _reporting(self, ticket: Ticket, end: End) -> Reporting:
+        if ticket.token:
+            return Reporting(self.circuit, ticket, end)
+        passed = self._passed_in(ticket.epoch)
+        return passed.failed if end == "failed" else passed.succeeded
 
-    async def _give_back(self, way: Way, key: str, ticket: Ticket) -> None:
-        try:
-            await self._step(way, key, "report", ticket)
-        except StoreError:  # then the trial ends by itself
-            return
+    def _passed_in(self, epoch: int) -> _Passed:
+        passed = self._passed
+        if passed.ticket.epoch != epoch:
+            passed = self._passed = _Passed.of(self.circuit, epoch)
+        return passed
 
     def _tell(self, key: str, became: Mode, reason: str) -> None:
         if self._hub.has_listeners:
@@ -176,10 +223,19 @@ class CircuitBreaker:
             announce = announcer.circuit_opened if became == "open" else announcer.circuit_closed
             announce(key, self._name, reason)
 
-    def _refusal(self, key: str, retry_after: float, why: str) -> CircuitOpen:
-        of = f" for {key!r}" if key else ""
-        message = f"{self._name} is not called{of}: {why}; try again in {retry_after:.3g} s"
-        return CircuitOpen(message, retry_after=retry_after)
+
+class _Passed(NamedTuple):
+    """What is made once for all calls that one state of a circuit lets through, which is most of them: ticket and reports."""
+
+    ticket: Ticket
+    succeeded: Reporting
+    failed: Reporting
+
+    @classmethod
+    def of(cls, circuit: Circuit, epoch: int) -> _Passed:
+        """Return that of the state with a number."""
+        ticket = Ticket(epoch)
+        return cls(ticket, Reporting(circuit, ticket, "succeeded"), Reporting(circuit, ticket, "failed"))
 
 
 class Breaker(Handle):
@@ -208,17 +264,22 @@ class Breaker(Handle):
 
     def open(self, /, *args: Any, **kwargs: Any) -> Any:
         """Open the circuit for calls with these arguments, as if too many had failed."""
-        return self._reach.run(self._guard.switch(self._reach.way, self._reach.key(args, kwargs), "open"))
+        return self._reach.run(self._guard.switch(self._reach.way, self._reach.key(args, kwargs), Opening))
 
     def close(self, /, *args: Any, **kwargs: Any) -> Any:
         """Close the circuit for calls with these arguments, and forget how they have ended so far."""
-        return self._reach.run(self._guard.switch(self._reach.way, self._reach.key(args, kwargs), "close"))
+        return self._reach.run(self._guard.switch(self._reach.way, self._reach.key(args, kwargs), Closing))
 
 
-def _reason(turn: Turn, ticket: Ticket, circuit: Circuit) -> str:
+def _reason(standing: Standing, ticket: Ticket, circuit: Circuit) -> str:
     if ticket.is_trial:
-        return "a trial failed" if turn.became == "open" else "all trials succeeded"
-    return f"{turn.standing.errors} of {turn.standing.calls} calls failed in {circuit.window:g} s"
+        return "a trial failed" if standing.state == "open" else "all trials succeeded"
+    return f"{standing.errors} of {standing.calls} calls failed in {circuit.window:g} s"
+
+
+def _standing(reply: Any) -> Standing:
+    mode, calls, errors, wait = reply
+    return Standing(_mode(mode), int(calls), int(errors), int(wait) / 1_000_000)
 
 
 def _mode(text: bytes) -> Mode:
@@ -226,7 +287,3 @@ def _mode(text: bytes) -> Mode:
     if mode not in ("closed", "open", "half_open"):
         raise ValueError(mode)
     return mode
-
-
-def _micro(seconds: float) -> int:
-    return round(seconds * 1_000_000)

@@ -2,63 +2,100 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import Refused, StoreError, TooSlow
-from .guard import UNKNOWN_FOR, Counting, Handle, Reach
-from .slowness import Limits, Mode, State, Ticket, Turn, admit, grade, length, look, report
-from .tally import Change, Forget
+from ..errors import TooSlow
+from .guard import Counting, Handle, Reach
+from .judge import Act, Judge, microseconds, says_nothing
+from .slowness import Limits, Mode, Standing, State, Ticket, Turn, admit, grade, length, look, report
+from .tally import Forget
 
 if TYPE_CHECKING:
     from ..protocols import Clock
     from .guard import Way
 
-__all__ = ["Pace", "Slow", "Slowness", "Timing"]
-
-Act: TypeAlias = Literal["admit", "report", "look"]
-_NOBODY: Final = Ticket(0, measures=False, began=0.0)
+__all__ = ["Asking", "Looking", "Pace", "Reporting", "Slow", "Slowness"]
 
 
-class Timing(NamedTuple):
-    """Let a call through, or take note of the grade of how long one took, or only look."""
+@lru_cache
+def _told(limits: Limits) -> tuple[bytes | int, ...]:
+    return (
+        limits.distance,
+        repr(limits.quantile).encode(),
+        repr(limits.window * 500_000).encode(),
+        repr(limits.baseline * 500_000).encode(),
+        limits.min_calls,
+        microseconds(limits.refuse_for),
+    )
 
-    limits: Limits
-    act: Act
-    ticket: Ticket = _NOBODY
-    took: int | None = None
+
+class _Act(Act[Limits]):
+    __slots__ = ()
+    script = "slow"
+    fresh = State
 
     @property
-    def script(self) -> str:
-        return "slow"
+    def told(self) -> tuple[bytes | int, ...]:
+        return _told(self.rules)
+
+
+class Asking(_Act):
+    """Ask to be let through; with a token, also to measure."""
+
+    __slots__ = ("_token",)
+    act = b"admit"
+
+    def __init__(self, rules: Limits, token: bytes = b"") -> None:
+        super().__init__(rules)
+        self._token = token
 
     @property
-    def arguments(self) -> tuple[bytes | int, ...]:
-        limits = self.limits
-        return (
-            self.act.encode(),
-            limits.distance,
-            repr(limits.quantile).encode(),
-            repr(limits.window * 500_000).encode(),
-            repr(limits.baseline * 500_000).encode(),
-            limits.min_calls,
-            round(limits.refuse_for * 1_000_000),
-            self.ticket.epoch,
-            -1 if self.took is None else self.took,
-        )
+    def more(self) -> tuple[bytes | int, ...]:
+        return (self._token,)
 
-    def apply(self, state: State | None, now: float) -> Change:
-        state = state or State()
-        if self.act == "report":
-            turn = report(self.limits, state, now, self.ticket, self.took)
-        else:
-            turn = (admit if self.act == "admit" else look)(self.limits, state, now)
-        return Change(state if state.ends_at > now else None, state.ends_at, turn)
+    def on(self, state: State, now: float) -> Turn:
+        return admit(self.rules, state, now, self._token)
 
     def read(self, reply: Any) -> Turn:
-        mode, calls, recent, usual, wait, epoch, is_let_through = reply
-        found = None if recent < 0 else int(recent)
-        normal = None if usual < 0 else int(usual)
-        return Turn(_mode(mode), int(calls), found, normal, int(wait) / 1_000_000, int(epoch), bool(is_let_through))
+        passes, epoch, wait, slow, usual = reply
+        return Turn(bool(passes), int(epoch), int(wait) / 1_000_000, _found(slow), _found(usual))
+
+
+class Reporting(_Act):
+    """Take note of the grade of how long a call took."""
+
+    __slots__ = ("_ticket", "_took")
+    act = b"report"
+
+    def __init__(self, rules: Limits, ticket: Ticket, took: int | None) -> None:
+        self.rules = rules
+        self._ticket = ticket
+        self._took = took
+
+    @property
+    def more(self) -> tuple[bytes | int, ...]:
+        return (self._ticket.token, self._ticket.epoch, -1 if self._took is None else self._took)
+
+    def on(self, state: State, now: float) -> None:
+        report(self.rules, state, now, self._ticket, self._took)
+
+    def read(self, reply: Any) -> None:
+        return None
+
+
+class Looking(_Act):
+    """Only look how things stand."""
+
+    __slots__ = ()
+    act = b"look"
+
+    def on(self, state: State, now: float) -> Standing:
+        return look(self.rules, state, now)
+
+    def read(self, reply: Any) -> Standing:
+        mode, calls, recent, usual, wait = reply
+        return Standing(_mode(mode), int(calls), _found(recent), _found(usual), int(wait) / 1_000_000)
 
 
 class Pace(NamedTuple):
@@ -80,7 +117,7 @@ class Pace(NamedTuple):
     retry_after: float
 
 
-class Slow:
+class Slow(Judge[Turn]):
     """Refuses calls while the function is much slower than usual.
 
     Args:
@@ -91,14 +128,20 @@ class Slow:
     """
 
     word = "slow"
-    looks_back = True
+    refusal = TooSlow
 
     def __init__(self, name: str, limits: Limits, counting: Counting, clock: Clock) -> None:
-        self._name = name
-        self._tally = f"slow:{counting.namespace}:{name}:"
+        super().__init__(name, f"slow:{counting.namespace}:{name}:", counting, Asking(limits))
         self._limits = limits
-        self._counting = counting
         self._now = clock.now
+
+    def trial(self, token: bytes) -> Asking:
+        """Return the step by which a call asks to measure."""
+        return Asking(self._limits, token)
+
+    def withdrawal(self, token: bytes) -> Reporting:
+        """Return the step by which a call that measures gives its place back."""
+        return Reporting(self._limits, Ticket(0, 0.0, token), None)
 
     async def enter(self, way: Way, key: str) -> Ticket | None:
         """Let a call through, or refuse it; see `Guard.enter`.
@@ -106,48 +149,28 @@ class Slow:
         Raises:
             TooSlow: the function is too slow.
         """
-        try:
-            turn = await self._step(way, key, Timing(self._limits, "admit"))
-        except StoreError as error:
-            raise self._refusal(key, UNKNOWN_FOR, "the store that counts is out of reach") from error
-        if turn is None:
-            return None
-        if not turn.is_let_through:
-            raise self._refusal(key, turn.retry_after, _why(turn))
-        return Ticket(turn.epoch, turn.mode == "measuring", self._now())
+        turn, token = await self.admit(way, key)
+        return None if turn is None else Ticket(turn.epoch, self._now(), token)
 
     async def leave(self, way: Way, key: str, ticket: Ticket | None, error: BaseException | None) -> None:
         """Take note of how long a call took; see `Guard.leave`."""
         if ticket is None:
             return
-        says_nothing = isinstance(error, Refused) or not (error is None or isinstance(error, Exception))
-        if says_nothing and not ticket.measures:
-            return
-        took = None if says_nothing else grade(self._now() - ticket.began)
-        try:
-            await self._step(way, key, Timing(self._limits, "report", ticket, took))
-        except StoreError:  # with a result at hand
-            return
+        took = None if says_nothing(error) else grade(self._now() - ticket.began)
+        is_trial = bool(ticket.token)
+        if took is not None or is_trial:
+            await self.report(way, key, Reporting(self._limits, ticket, took), is_trial=is_trial)
 
     async def pace(self, way: Way, key: str) -> Pace:
         """Return how fast the function is, and count nothing."""
-        turn = await self._step(way, key, Timing(self._limits, "look"))
-        if turn is None:
+        standing: Standing | None = await self.step(way, key, Looking(self._limits))
+        if standing is None:
             return Pace("normal", 0, None, None, 0.0)
-        return Pace(turn.mode, turn.calls, _seconds(turn.recent), _seconds(turn.usual), turn.retry_after)
+        return Pace(standing.mode, standing.calls, _seconds(standing.recent), _seconds(standing.usual), standing.retry_after)
 
     async def reset(self, way: Way, key: str) -> None:
         """Forget how long calls took."""
-        await self._counting.step(way, self._tally + key, Forget())
-
-    async def _step(self, way: Way, key: str, timing: Timing) -> Turn | None:
-        turn: Turn | None = await self._counting.step(way, self._tally + key, timing)
-        return turn
-
-    def _refusal(self, key: str, retry_after: float, why: str) -> TooSlow:
-        of = f" for {key!r}" if key else ""
-        message = f"{self._name} is not called{of}: {why}; try again in {retry_after:.3g} s"
-        return TooSlow(message, retry_after=retry_after)
+        await self.step(way, key, Forget())
 
 
 class Slowness(Handle):
@@ -166,13 +189,12 @@ class Slowness(Handle):
         return self._reach.run(self._guard.reset(self._reach.way, self._reach.key(args, kwargs)))
 
 
-def _why(turn: Turn) -> str:
-    recent, usual = _seconds(turn.recent), _seconds(turn.usual)
-    return f"it takes {recent or 0:.2g} s of late, and {usual or 0:.2g} s usually"
-
-
 def _seconds(of: int | None) -> float | None:
     return None if of is None else length(of)
+
+
+def _found(reply: Any) -> int | None:
+    return None if reply < 0 else int(reply)
 
 
 def _mode(text: bytes) -> Mode:

@@ -16,10 +16,11 @@ tell decides. As with circuits, each state has an epoch, and a call counts only 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections import Counter
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-__all__ = ["Limits", "Mode", "State", "Ticket", "Turn", "admit", "apart", "grade", "length", "look", "report"]
+__all__ = ["Limits", "Mode", "Standing", "State", "Ticket", "Turn", "admit", "apart", "grade", "length", "look", "report"]
 
 Mode: TypeAlias = Literal["normal", "refusing", "measuring"]
 
@@ -56,26 +57,47 @@ class Ticket(NamedTuple):
 
     Attributes:
         epoch: that of the state that has let it through.
-        measures: it was let through to measure.
         began: when it began.
+        token: what it goes by, if it asked to measure.
     """
 
     epoch: int
-    measures: bool
     began: float
+    token: bytes = b""
 
 
 class Turn(NamedTuple):
-    """What came of a step, and how things stand now.
+    """What came of asking to be let through.
+
+    Attributes:
+        is_let_through: the call is.
+        epoch: the number of the state.
+        retry_after: after how many seconds the next call may be let through; zero if one would be now, to measure.
+        slow: the grade for which calls are refused; ``None`` if none are.
+        usual: the grade that is usual; ``None`` if that is not known yet.
+    """
+
+    is_let_through: bool
+    epoch: int
+    retry_after: float = 0.0
+    slow: int | None = None
+    usual: int | None = None
+
+    @property
+    def why(self) -> str:
+        """Why the call is refused."""
+        return f"it takes {length(self.slow or 0):.2g} s of late, and {length(self.usual or 0):.2g} s usually"
+
+
+class Standing(NamedTuple):
+    """How things stand.
 
     Attributes:
         mode: the state.
-        calls: how many recent calls were counted, if it was asked for.
-        recent: the grade of recent calls, if it was asked for; or that for which calls are refused; ``None`` if there is none.
+        calls: how many recent calls were counted.
+        recent: the grade of recent calls, or that for which calls are refused; ``None`` if there is none.
         usual: the grade that is usual; ``None`` if that is not known yet.
         retry_after: after how many seconds the next call may be let through; zero if one would be now.
-        epoch: the number of the state.
-        is_let_through: the call is.
     """
 
     mode: Mode
@@ -83,8 +105,6 @@ class Turn(NamedTuple):
     recent: int | None
     usual: int | None
     retry_after: float
-    epoch: int
-    is_let_through: bool = False
 
 
 class State:
@@ -93,8 +113,8 @@ class State:
     Attributes:
         mode: all is normal, or calls are refused, or some of them measure.
         epoch: the number of this state; zero if calls were never refused.
-        until: when calls are no longer refused, or others may measure in place of those of which nobody has heard.
-        measuring: how many calls were let through to measure.
+        since: since when calls are refused, or measure.
+        measuring: the tokens of the calls that measure, and of which nobody has heard yet.
         slow: the grade for which calls are refused.
         block: the number of the block that goes on.
         now, before: the grades of this block, and of the one before.
@@ -109,8 +129,8 @@ class State:
     def __init__(self) -> None:
         self.mode: Mode = "normal"
         self.epoch = 0
-        self.until = 0.0
-        self.measuring = 0
+        self.since = 0.0
+        self.measuring: set[bytes] = set()
         self.slow: int | None = None
         self.block = 0
         self.now: Counter[int] = Counter()
@@ -126,7 +146,7 @@ class State:
 
 def grade(seconds: float) -> int:
     """Return the grade of a duration."""
-    return 0 if seconds <= SHORTEST else min(math.ceil(math.log(seconds / SHORTEST) / STEP), HIGHEST)
+    return bisect_left(_LONGEST, seconds)
 
 
 def length(of: int) -> float:
@@ -134,68 +154,78 @@ def length(of: int) -> float:
     return float(SHORTEST * 1.1**of)
 
 
+_LONGEST: Final = tuple(length(one) for one in range(HIGHEST))
+
+
 def apart(factor: float) -> int:
     """Return how many grades a factor is."""
     return int(math.log(factor) / STEP)
 
 
-def look(limits: Limits, state: State, now: float) -> Turn:
+def look(limits: Limits, state: State, now: float) -> Standing:
     """Return how things stand, and change nothing."""
+    mode, wait = _wait(limits, state, now)
     recent = _recent(limits, state, now)
     found = _quantile(limits, recent) if state.mode == "normal" else state.slow
-    return _turn(limits, state, now)._replace(calls=recent.total(), recent=found)
+    return Standing(mode, recent.total(), found, state.usual, wait)
 
 
-def _turn(limits: Limits, state: State, now: float) -> Turn:
-    mode, wait = state.mode, 0.0
-    if mode == "refusing":
-        wait = max(state.until - now, 0.0)
-        mode = "refusing" if wait > 0 else "measuring"
-    elif mode == "measuring" and state.measuring >= limits.min_calls:
-        wait = max(state.until - now, 0.0)
-    return Turn(mode, 0, state.slow, state.usual, wait, state.epoch)
+def admit(limits: Limits, state: State, now: float, token: bytes = b"") -> Turn:
+    """Let a call through, unless the function is slow; then it may measure, if it has a token to go by."""
+    if state.mode == "normal":
+        return Turn(True, state.epoch)
+    _, wait = _wait(limits, state, now)
+    if wait > 0 or not token:
+        return Turn(False, state.epoch, wait, state.slow, state.usual)
+    if state.mode == "refusing":
+        _enter(state, "measuring", now)
+        state.since = now
+    elif _left(limits, state, now) <= 0:
+        state.measuring, state.since = set(), now
+    state.measuring.add(token)
+    _keep(limits, state, now)
+    return Turn(True, state.epoch, 0.0, state.slow, state.usual)
 
 
-def admit(limits: Limits, state: State, now: float) -> Turn:
-    """Let a call through, unless the function is slow."""
-    turn = _turn(limits, state, now)
-    if turn.retry_after > 0:
-        return turn
-    if state.mode != "normal":
-        if state.mode == "refusing":
-            _enter(state, "measuring", now)
-        if now >= state.until:
-            state.measuring, state.until = state.now.total(), now + limits.refuse_for
-        state.measuring += 1
-        _keep(limits, state, now)
-    return Turn(state.mode, 0, state.slow, state.usual, 0.0, state.epoch, is_let_through=True)
-
-
-def report(limits: Limits, state: State, now: float, ticket: Ticket, took: int | None) -> Turn:
+def report(limits: Limits, state: State, now: float, ticket: Ticket, took: int | None) -> None:
     """Take note of the grade of a call that has ended; ``None`` if that says nothing, as when it was cancelled."""
-    if ticket.epoch == state.epoch and state.mode == "measuring":
-        _measure(limits, state, now, took)
+    gave_way = ticket.token in state.measuring
+    state.measuring.discard(ticket.token)
+    counts = took is not None and ticket.epoch == state.epoch
+    if took is not None and counts:
+        (_count if state.mode == "normal" else _measure)(limits, state, now, took)
+    if counts or gave_way:
         _keep(limits, state, now)
-    elif ticket.epoch == state.epoch and took is not None:
-        _count(limits, state, now, took)
-        _keep(limits, state, now)
-    return _turn(limits, state, now)
+
+
+def _wait(limits: Limits, state: State, now: float) -> tuple[Mode, float]:
+    """Return the state, and how long it lets nothing through."""
+    left = _left(limits, state, now)
+    if state.mode == "refusing":
+        return ("refusing", left) if left > 0 else ("measuring", 0.0)
+    is_full = state.mode == "measuring" and len(state.measuring) + state.now.total() >= limits.min_calls
+    return state.mode, left if is_full else 0.0
+
+
+def _left(limits: Limits, state: State, now: float) -> float:
+    """Return what is left of the time for which calls are refused, or waited for those that measure."""
+    # Before the beginning, a clock has gone back since; it may take any time until it is there again.
+    return max(state.since + limits.refuse_for - now, 0.0) if now >= state.since else 0.0
 
 
 def _count(limits: Limits, state: State, now: float, took: int) -> None:
+    block = _number(now, limits.window)
     if state.settles_at is None:
         state.settles_at = state.moves_at = now + limits.baseline / EASE
-        state.block = _number(now, limits.window)
-    _turn_over(limits, state, now)
+        state.block = block
+    if block != state.block:
+        _turn_over(limits, state, now, block)
     state.now[took] += 1
     if state.usual is not None and took - state.usual > limits.distance:  # no other call can be the one too many
         _judge(limits, state, now, state.now + state.before)
 
 
-def _measure(limits: Limits, state: State, now: float, took: int | None) -> None:
-    if took is None:
-        state.measuring -= 1
-        return
+def _measure(limits: Limits, state: State, now: float, took: int) -> None:
     state.now[took] += 1
     if state.now.total() >= limits.min_calls and not _judge(limits, state, now, state.now):
         measured = state.now
@@ -210,16 +240,14 @@ def _judge(limits: Limits, state: State, now: float, recent: Counter[int]) -> bo
         return False
     _learn(limits, state, now)
     _enter(state, "refusing", now)
-    state.slow, state.until = found, now + limits.refuse_for
+    state.slow, state.since = found, now
     return True
 
 
-def _turn_over(limits: Limits, state: State, now: float) -> None:
-    block = _number(now, limits.window)
-    if block != state.block:
-        _learn(limits, state, now)
-        state.before = state.now if block == state.block + 1 else Counter()
-        state.now, state.block = Counter(), block
+def _turn_over(limits: Limits, state: State, now: float, block: int) -> None:
+    _learn(limits, state, now)
+    state.before = state.now if block == state.block + 1 else Counter()
+    state.now, state.block = Counter(), block
 
 
 def _learn(limits: Limits, state: State, now: float) -> None:
@@ -243,7 +271,7 @@ def _learn(limits: Limits, state: State, now: float) -> None:
 def _enter(state: State, mode: Mode, now: float) -> None:
     state.mode, state.epoch = mode, max(round(now * 1_000_000), state.epoch + 1)
     state.slow = None if mode == "normal" else state.slow
-    state.now, state.before, state.measuring = Counter(), Counter(), 0
+    state.now, state.before, state.measuring = Counter(), Counter(), set()
 
 
 def _recent(limits: Limits, state: State, now: float) -> Counter[int]:
@@ -264,7 +292,7 @@ def _quantile(limits: Limits, grades: Counter[int]) -> int | None:
 
 
 def _keep(limits: Limits, state: State, now: float) -> None:
-    state.ends_at = (now if state.mode == "normal" else max(now, state.until)) + limits.baseline
+    state.ends_at = now + limits.baseline + (0.0 if state.mode == "normal" else _left(limits, state, now))
 
 
 def _number(now: float, length: float) -> int:

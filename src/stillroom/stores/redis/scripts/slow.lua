@@ -2,26 +2,28 @@
 --
 -- KEYS: what is known of the function; its history
 -- ARGV: what to do; how many grades above the usual one are normal, the quantile, the halves of the window and of the baseline,
---       how many calls to judge by, for how long to refuse (times are in microseconds); the epoch of the call, and the grade of
---       how long it took, less than zero if that says nothing
+--       how many calls to judge by, for how long to refuse (times are in microseconds); the token of the call, if it has one, its
+--       epoch, and the grade of how long it took, less than zero if that says nothing
 --
--- Returns the state, how many calls are recent and their grade, if that was asked for; or the grade for which calls are refused; the
--- usual one (each less than zero if there is none); how long to wait, the epoch, and 1 if the call is let through.
+-- Returns, to a call that asks, 1 if it is let through, or 0; the epoch, how long to wait, the grade for which calls are refused,
+-- and the usual one. To whoever looks, the state, how many calls are recent, their grade or that for which calls are refused, the
+-- usual one, and how long to wait. A grade is less than zero if there is none.
 local now = redis.call('TIME')
 now = now[1] * 1000000 + now[2]
-local act, distance, share, half, half_span = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local least, refuse_for, epoch, took = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
+local stored = redis.call('GET', KEYS[1])
+local at, mode, epoch, ends_at = 0, 'normal', 0, 0
+if stored then at, mode, epoch, ends_at = cmsgpack.unpack_limit(stored, 3, 0) end
+if ends_at <= now then stored, mode, epoch = false, 'normal', 0 end
+
+local act, token = ARGV[1], ARGV[8]
+if act == 'admit' and mode == 'normal' then return {1, epoch, 0, -1, -1} end
+
+local distance, share, half, half_span = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local least, refuse_for = tonumber(ARGV[6]), tonumber(ARGV[7])
 local block, span = math.floor(now / half), math.floor(now / half_span)
 
-local stored = redis.call('GET', KEYS[1])
-local state = stored and cmsgpack.unpack(stored)
-if not state or state.ends_at <= now then
-  redis.call('DEL', KEYS[2])
-  state = {
-    mode = 'normal', epoch = 0, until_ = 0, measuring = 0, slow = -1, block = 0, now = {}, before = {}, usual = -1,
-    settles_at = 0, moves_at = 0, ends_at = 0
-  }
-end
+local state = {since = 0, measuring = {}, slow = -1, block = 0, now = {}, before = {}, usual = -1, settles_at = 0, moves_at = 0}
+if stored then at, state = cmsgpack.unpack_one(stored, at) end
 
 local function total(grades)
   local sum = 0
@@ -47,17 +49,20 @@ local function quantile(grades)
   return -1
 end
 
-local function enter(mode)
-  state.mode, state.epoch, state.now, state.before, state.measuring = mode, math.max(now, state.epoch + 1), {}, {}, 0
+local function enter(what)
+  mode, epoch, state.now, state.before, state.measuring = what, math.max(now, epoch + 1), {}, {}, {}
   if mode == 'normal' then state.slow = -1 end
 end
 
+local function left()
+  return now >= state.since and math.max(state.since + refuse_for - now, 0) or 0
+end
+
 local function keep()
-  local from = state.mode == 'normal' and now or math.max(now, state.until_)
-  state.ends_at = from + half_span * 2
-  local left = math.ceil((state.ends_at - now) / 1000)
-  redis.call('SET', KEYS[1], cmsgpack.pack(state), 'PX', left)
-  redis.call('PEXPIRE', KEYS[2], left)
+  local length = half_span * 2 + (mode == 'normal' and 0 or left())
+  local milliseconds = math.ceil(length / 1000)
+  redis.call('SET', KEYS[1], cmsgpack.pack(mode, epoch, now + length, state), 'PX', milliseconds)
+  redis.call('PEXPIRE', KEYS[2], milliseconds)
 end
 
 local function learn()
@@ -85,13 +90,14 @@ local function judge(recent)
   if total(recent) < least or state.usual < 0 or found < 0 or found - state.usual <= distance then return false end
   learn()
   enter('refusing')
-  state.slow, state.until_ = found, now + refuse_for
+  state.slow, state.since = found, now
   return true
 end
 
-local function count()
+local function count(took)
   if state.settles_at == 0 then
     state.settles_at, state.moves_at, state.block = now + half_span / 4, now + half_span / 4, block
+    redis.call('DEL', KEYS[2])
   end
   if block ~= state.block then
     learn()
@@ -102,11 +108,7 @@ local function count()
   if state.usual >= 0 and took - state.usual > distance then judge(together(state.now, state.before)) end
 end
 
-local function measure()
-  if took < 0 then
-    state.measuring = state.measuring - 1
-    return
-  end
+local function measure(took)
   state.now[took] = (state.now[took] or 0) + 1
   if total(state.now) >= least and not judge(state.now) then
     local measured = state.now
@@ -115,42 +117,44 @@ local function measure()
   end
 end
 
-local function look()
-  if state.mode == 'refusing' then
-    local wait = math.max(state.until_ - now, 0)
-    return wait > 0 and 'refusing' or 'measuring', wait
+local function wait()
+  if mode == 'refusing' then
+    local rest = left()
+    return rest > 0 and 'refusing' or 'measuring', rest
   end
-  if state.mode == 'measuring' and state.measuring >= least then return 'measuring', math.max(state.until_ - now, 0) end
-  return state.mode, 0
+  local is_full = mode == 'measuring' and total(state.now) + total(state.measuring) >= least
+  return mode, is_full and left() or 0
 end
 
 local function admit()
-  local _, wait = look()
-  if wait > 0 then return 0 end
-  if state.mode == 'normal' then return 1 end
-  if state.mode == 'refusing' then enter('measuring') end
-  if now >= state.until_ then state.measuring, state.until_ = total(state.now), now + refuse_for end
-  state.measuring = state.measuring + 1
+  local _, rest = wait()
+  if rest > 0 or token == '' then return {0, epoch, math.ceil(rest), state.slow, state.usual} end
+  if mode == 'refusing' then
+    enter('measuring')
+    state.since = now
+  elseif left() <= 0 then
+    state.measuring, state.since = {}, now
+  end
+  state.measuring[token] = 1
   keep()
-  return 1
+  return {1, epoch, 0, state.slow, state.usual}
 end
 
-local let_through = 0
-if act == 'admit' then
-  let_through = admit()
-elseif act == 'report' and epoch == state.epoch and (state.mode == 'measuring' or took >= 0) then
-  if state.mode == 'measuring' then measure() else count() end
-  keep()
+local function report()
+  local took = tonumber(ARGV[10])
+  local counts, gave_way = took >= 0 and tonumber(ARGV[9]) == epoch, state.measuring[token] ~= nil
+  state.measuring[token] = nil
+  if counts and mode == 'normal' then count(took) elseif counts then measure(took) end
+  if counts or gave_way then keep() end
 end
-local mode, wait = look()
-local calls, found = 0, state.slow
-if act == 'look' then
-  local recent = together(state.now, state.before)
-  if state.mode == 'normal' then
-    if block - state.block > 1 then recent = {} elseif block - state.block == 1 then recent = state.now end
-    found = quantile(recent)
-  end
-  calls = total(recent)
+
+local function look()
+  local what, rest = wait()
+  local recent, age = state.now, block - state.block
+  if mode ~= 'normal' or age <= 0 then recent = together(state.now, state.before) elseif age > 1 then recent = {} end
+  return {what, total(recent), mode == 'normal' and quantile(recent) or state.slow, state.usual, math.ceil(rest)}
 end
-if let_through == 1 then wait = 0 end
-return {mode, calls, found, state.usual, math.ceil(wait), string.format('%.0f', state.epoch), let_through}
+
+if act == 'admit' then return admit() end
+if act == 'look' then return look() end
+report()
