@@ -248,7 +248,6 @@ def test_opened_and_closed_by_hand_it_forgets_what_was_under_way() -> None:
 @pytest.mark.parametrize(
     ("error", "end"),
     [
-        (None, "succeeded"),
         (OSError(), "failed"),
         (ConnectionError(), ""),
         (ValueError(), "succeeded"),
@@ -257,7 +256,7 @@ def test_opened_and_closed_by_hand_it_forgets_what_was_under_way() -> None:
         (GeneratorExit(), ""),
     ],
 )
-def test_what_the_end_of_a_call_says(error: BaseException | None, end: str) -> None:
+def test_what_the_error_says_that_ends_a_call(error: BaseException, end: str) -> None:
     assert Judgement((OSError,), (ConnectionError,)).of(error) == end
 
 

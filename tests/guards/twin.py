@@ -37,9 +37,9 @@ class Twin:
 
     def both(self, step: Step) -> tuple[Any, Any]:
         """Do a step on both sides; return what each has replied."""
-        change = step.apply(self._state if self.now < self._ends_at else None, self.now)
-        self._state, self._ends_at = change.state, change.ends_at
-        return change.reply, step.read(self._run(step))
+        kept = self._state if self.now < self._ends_at else None
+        self._state, self._ends_at, reply = step.apply(kept, self.now)
+        return reply, step.read(self._run(step))
 
     def _run(self, step: Step) -> Any:
         micro = round(self.now * 1_000_000)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-__all__ = ["Circuit", "End", "Mode", "Standing", "State", "Ticket", "Turn", "admit", "force", "look", "report"]
+__all__ = ["Circuit", "End", "Mode", "Standing", "State", "Ticket", "Turn", "admit", "force", "look", "passing", "report"]
 
 Mode: TypeAlias = Literal["closed", "open", "half_open"]
 End: TypeAlias = Literal["succeeded", "failed", ""]
@@ -139,6 +139,13 @@ class State:
         self.ends_at = 0.0
 
 
+def passing(state: State | None) -> int | None:
+    """Return the number of a state that lets all calls through, whatever the rules; ``None`` if it does not."""
+    if state is None:
+        return 0
+    return state.epoch if state.mode == "closed" else None
+
+
 def look(circuit: Circuit, state: State, now: float) -> Standing:
     """Return how things stand, and change nothing."""
     mode, wait = _wait(circuit, state, now)
@@ -167,12 +174,16 @@ def report(circuit: Circuit, state: State, now: float, ticket: Ticket, end: End)
     Returns:
         How things stand, if that has opened or closed the circuit.
     """
-    counts = bool(end) and ticket.epoch == state.epoch
-    gave_way = state.trials.pop(ticket.token, None) is not None
-    if not (counts or gave_way):
-        return None
-    has_changed = counts and (_count if state.mode == "closed" else _judge)(circuit, state, now, end == "failed")
-    _keep(circuit, state, now)
+    counts = end != "" and ticket.epoch == state.epoch
+    gave_way = ticket.token in state.trials
+    has_changed = False
+    if gave_way:
+        del state.trials[ticket.token]
+    if counts:
+        act = _count if state.mode == "closed" else _judge
+        has_changed = act(circuit, state, now, end == "failed")
+    if counts or gave_way:
+        _keep(circuit, state, now)
     return look(circuit, state, now) if has_changed else None
 
 
@@ -188,11 +199,8 @@ def force(circuit: Circuit, state: State, now: float, mode: Literal["open", "clo
 
 
 def _count(circuit: Circuit, state: State, now: float, is_error: bool) -> bool:
-    part = _part(circuit, now)
-    counts = state.counts
-    if not counts or counts[-1][0] != part:
-        counts = _turn_over(state, part)
-    last = counts[-1]
+    part, counts = _part(circuit, now), state.counts
+    last = counts[-1] if counts and counts[-1][0] == part else _turn_over(state, part)
     last[1] += 1
     state.calls += 1
     if is_error:
@@ -246,20 +254,18 @@ def _wait(circuit: Circuit, state: State, now: float) -> tuple[Mode, float]:
 
 def _keep(circuit: Circuit, state: State, now: float) -> None:
     ends_at = now + circuit.window
-    if state.mode == "open":
-        ends_at += state.length
-    elif state.mode == "half_open":
-        ends_at += circuit.trial_for
-    state.ends_at = ends_at + KEPT if state.epoch else ends_at
+    if state.epoch:  # it was open at some time
+        ends_at += KEPT + {"closed": 0.0, "open": state.length, "half_open": circuit.trial_for}[state.mode]
+    state.ends_at = ends_at
 
 
-def _turn_over(state: State, part: int) -> list[list[int]]:
-    """Begin another part of the window, and forget those that no longer count."""
+def _turn_over(state: State, part: int) -> list[int]:
+    """Begin another part of the window, forget those that no longer count, and return the new one."""
     state.counts = _recent(state, part)
     state.calls = sum(calls for _, calls, _ in state.counts)
     state.errors = sum(errors for _, _, errors in state.counts)
     state.counts.append([part, 0, 0])
-    return state.counts
+    return state.counts[-1]
 
 
 def _recent(state: State, part: int) -> list[list[int]]:

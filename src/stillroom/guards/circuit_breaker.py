@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import CircuitOpen, ConfigurationError
-from .circuit import Circuit, End, Mode, Standing, State, Ticket, Turn, admit, force, look, report
+from .circuit import Circuit, End, Mode, Standing, State, Ticket, Turn, admit, force, look, passing, report
 from .guard import Counting, Handle, Reach
 from .judge import Act, Judge, microseconds, says_nothing
 
@@ -132,10 +132,8 @@ class Judgement(NamedTuple):
     errors: tuple[type[BaseException], ...]
     ignore: tuple[type[BaseException], ...]
 
-    def of(self, error: BaseException | None) -> End:
-        """Return what the end of a call says."""
-        if error is None:
-            return "succeeded"
+    def of(self, error: BaseException) -> End:
+        """Return what it says that a call has ended with an error; one that has not has succeeded."""
         if says_nothing(error) or isinstance(error, self.ignore):
             return ""
         return "failed" if isinstance(error, self.errors) else "succeeded"
@@ -156,7 +154,7 @@ class CircuitBreaker(Judge[Turn]):
     refusal = CircuitOpen
 
     def __init__(self, name: str, circuit: Circuit, judgement: Judgement, counting: Counting, hub: Hub) -> None:
-        super().__init__(name, f"circuit:{counting.namespace}:{name}:", counting, Asking(circuit))
+        super().__init__(name, f"circuit:{counting.namespace}:{name}:", counting, Asking(circuit), passing)
         self.circuit = circuit
         self._judgement = judgement
         self._hub = hub
@@ -176,17 +174,23 @@ class CircuitBreaker(Judge[Turn]):
         Raises:
             CircuitOpen: the circuit is open.
         """
-        turn, token = await self.admit(way, key)
-        if turn is None:
-            return None
-        return Ticket(turn.epoch, token, turn.is_trial) if token else self._passed_in(turn.epoch).ticket
+        epoch = self.glance(way, key)
+        if epoch is None:
+            turn, token = await self.admit(way, key)
+            if turn is None or token:
+                return turn and Ticket(turn.epoch, token, turn.is_trial)
+            epoch = turn.epoch
+        return self._passed_in(epoch).ticket
 
     async def leave(self, way: Way, key: str, ticket: Ticket | None, error: BaseException | None) -> None:
         """Count how a call has ended; see `Guard.leave`."""
-        end = self._judgement.of(error)
+        end: End = "succeeded" if error is None else self._judgement.of(error)
         if ticket is None or not (end or ticket.token):
             return
-        standing: Standing | None = await self.report(way, key, self._reporting(ticket, end), is_trial=bool(ticket.token))
+        step, table = self._reporting(ticket, end), self._counting.at_hand(way)
+        standing: Standing | None = (
+            await self.report(way, key, step, ticket.token) if table is None else table.change(self._tally + key, step)
+        )
         if standing is not None:
             self._tell(key, standing.state, _reason(standing, ticket, self.circuit))
 

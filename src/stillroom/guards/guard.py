@@ -15,7 +15,7 @@ from ..errors import ConfigurationError, StoreError
 if TYPE_CHECKING:
     from .._runtime.runtime import Runtime
     from .lock import Locks
-    from .tally import Step, Tallies
+    from .tally import Step, Tallies, TallyTable
 
 __all__ = ["UNKNOWN_FOR", "Counting", "Guard", "Handle", "Instead", "OnError", "Reach", "Way", "of_owner"]
 
@@ -88,7 +88,7 @@ class Counting:
         namespace: the same.
     """
 
-    def __init__(self, local: Tallies, on_error: OnError, namespace: str) -> None:
+    def __init__(self, local: TallyTable, on_error: OnError, namespace: str) -> None:
         if on_error not in ON_ERROR:
             raise ConfigurationError(
                 f"on_error must be one of {', '.join(ON_ERROR)}, not {on_error!r}", setting="on_error", given=on_error
@@ -96,6 +96,10 @@ class Counting:
         self._local = local
         self.namespace = namespace
         self._on_error = on_error
+
+    def at_hand(self, way: Way) -> TallyTable | None:
+        """Return the table in memory, if the cache has its entries there as well: nobody waits for that."""
+        return self._local if way.tallies is self._local else None
 
     async def step(self, way: Way, name: str, step: Step) -> Any:
         """Change a tally, and return what the guard wants to know; ``None`` if the call is to be let through unseen.

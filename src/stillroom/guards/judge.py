@@ -8,15 +8,15 @@ has heard that it is a trial gives its place back, and nobody else's.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from ..errors import Refused, StoreError
 from .guard import UNKNOWN_FOR
-from .tally import Change
+from .tally import Outcome, Step
 
 if TYPE_CHECKING:
     from .guard import Counting, Way
-    from .tally import Step
 
 __all__ = ["Act", "Judge", "microseconds", "says_nothing"]
 
@@ -90,11 +90,11 @@ class Act(Generic[R]):
         """Do it, and return what the guard wants to know."""
         raise NotImplementedError
 
-    def apply(self, state: Kept | None, now: float) -> Change:
+    def apply(self, state: Kept | None, now: float) -> Outcome:
         found = self.fresh() if state is None else state
         reply = self.on(found, now)
         ends_at = found.ends_at
-        return Change(found if ends_at > now else None, ends_at, reply)
+        return (found if ends_at > now else None), ends_at, reply
 
 
 class Judge(Generic[T]):
@@ -105,6 +105,7 @@ class Judge(Generic[T]):
         tally: what the names of its tallies begin with.
         counting: keeps them.
         question: the step by which a call asks to be let through.
+        passing: returns the number of a state that lets all calls through, and ``None`` for others.
 
     Attributes:
         refusal: the error for calls that are refused.
@@ -113,11 +114,12 @@ class Judge(Generic[T]):
     looks_back = True
     refusal: type[Refused]
 
-    def __init__(self, name: str, tally: str, counting: Counting, question: Step) -> None:
+    def __init__(self, name: str, tally: str, counting: Counting, question: Step, passing: Callable[[Any], int | None]) -> None:
         self._name = name
         self._tally = tally
         self._counting = counting
         self._question = question
+        self._passing = passing
 
     def trial(self, token: bytes) -> Step:
         """Return the step by which a call asks to be let through on trial."""
@@ -127,6 +129,11 @@ class Judge(Generic[T]):
         """Return the step by which a trial gives its place back, though nobody knows whether it ever had one."""
         raise NotImplementedError
 
+    def glance(self, way: Way, key: str) -> int | None:
+        """Return the number of a state that lets all calls through, if nobody has to wait for that."""
+        table = self._counting.at_hand(way)
+        return None if table is None else table.look(self._tally + key, self._passing)
+
     async def admit(self, way: Way, key: str) -> tuple[T | None, bytes]:
         """Let a call through; return what came of it, ``None`` if it goes unseen, and the token that it goes by, if any.
 
@@ -135,7 +142,7 @@ class Judge(Generic[T]):
         """
         token = b""
         try:
-            turn = await self.step(way, key, self._question)
+            turn: T | None = await self.step(way, key, self._question)
             if turn is not None and not turn.is_let_through and turn.retry_after <= 0:
                 token = new_token()
                 turn = await self._try(way, key, token)
@@ -145,11 +152,11 @@ class Judge(Generic[T]):
             raise self._refused(key, turn.retry_after, turn.why)
         return turn, token
 
-    async def report(self, way: Way, key: str, step: Step, *, is_trial: bool) -> Any:
-        """Take note of how a call has ended: of a trial whatever happens, since others wait for it."""
+    async def report(self, way: Way, key: str, step: Step, token: bytes) -> Any:
+        """Take note of how a call has ended; of one that may be a trial whatever happens, since others wait for it."""
         try:
             work = self.step(way, key, step)
-            return await (way.runtime.to_the_end(work) if is_trial else work)
+            return await (way.runtime.to_the_end(work) if token else work)
         except StoreError:  # with a result at hand; a trial ends by itself
             return None
 
@@ -163,7 +170,7 @@ class Judge(Generic[T]):
         except StoreError:
             raise
         except BaseException:  # such as a cancellation after the call had become a trial, and before that was known
-            await self.report(way, key, self.withdrawal(token), is_trial=True)
+            await self.report(way, key, self.withdrawal(token), token)
             raise
         return turn
 
@@ -177,9 +184,9 @@ def new_token() -> bytes:
     return os.urandom(8)
 
 
-def says_nothing(error: BaseException | None) -> bool:
-    """Return whether the way in which a call has ended says nothing of its function: it was called off, or refused below."""
-    return error is not None and (not isinstance(error, Exception) or isinstance(error, Refused))
+def says_nothing(error: BaseException) -> bool:
+    """Return whether an error says nothing of the function whose call it has ended: it was called off, or refused below."""
+    return not isinstance(error, Exception) or isinstance(error, Refused)
 
 
 def microseconds(seconds: float) -> int:

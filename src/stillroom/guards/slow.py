@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..errors import TooSlow
 from .guard import Counting, Handle, Reach
 from .judge import Act, Judge, microseconds, says_nothing
-from .slowness import Limits, Mode, Standing, State, Ticket, Turn, admit, grade, length, look, report
+from .slowness import Limits, Mode, Standing, State, Ticket, Turn, admit, grade, length, look, passing, report
 from .tally import Forget
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class Slow(Judge[Turn]):
     refusal = TooSlow
 
     def __init__(self, name: str, limits: Limits, counting: Counting, clock: Clock) -> None:
-        super().__init__(name, f"slow:{counting.namespace}:{name}:", counting, Asking(limits))
+        super().__init__(name, f"slow:{counting.namespace}:{name}:", counting, Asking(limits), passing)
         self._limits = limits
         self._now = clock.now
 
@@ -149,17 +149,24 @@ class Slow(Judge[Turn]):
         Raises:
             TooSlow: the function is too slow.
         """
+        epoch = self.glance(way, key)
+        if epoch is not None:
+            return Ticket(epoch, self._now())
         turn, token = await self.admit(way, key)
-        return None if turn is None else Ticket(turn.epoch, self._now(), token)
+        return turn and Ticket(turn.epoch, self._now(), token)
 
     async def leave(self, way: Way, key: str, ticket: Ticket | None, error: BaseException | None) -> None:
         """Take note of how long a call took; see `Guard.leave`."""
         if ticket is None:
             return
-        took = None if says_nothing(error) else grade(self._now() - ticket.began)
-        is_trial = bool(ticket.token)
-        if took is not None or is_trial:
-            await self.report(way, key, Reporting(self._limits, ticket, took), is_trial=is_trial)
+        took = grade(self._now() - ticket.began) if error is None or not says_nothing(error) else None
+        if took is None and not ticket.token:
+            return
+        step, table = Reporting(self._limits, ticket, took), self._counting.at_hand(way)
+        if table is None:
+            await self.report(way, key, step, ticket.token)
+        else:
+            table.change(self._tally + key, step)
 
     async def pace(self, way: Way, key: str) -> Pace:
         """Return how fast the function is, and count nothing."""

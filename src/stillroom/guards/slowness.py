@@ -20,7 +20,21 @@ from bisect import bisect_left
 from collections import Counter
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-__all__ = ["Limits", "Mode", "Standing", "State", "Ticket", "Turn", "admit", "apart", "grade", "length", "look", "report"]
+__all__ = [
+    "Limits",
+    "Mode",
+    "Standing",
+    "State",
+    "Ticket",
+    "Turn",
+    "admit",
+    "apart",
+    "grade",
+    "length",
+    "look",
+    "passing",
+    "report",
+]
 
 Mode: TypeAlias = Literal["normal", "refusing", "measuring"]
 
@@ -126,6 +140,24 @@ class State:
         ends_at: when all this is of no more use.
     """
 
+    __slots__ = (
+        "before",
+        "block",
+        "earlier",
+        "ends_at",
+        "epoch",
+        "lately",
+        "measuring",
+        "mode",
+        "moves_at",
+        "now",
+        "settles_at",
+        "since",
+        "slow",
+        "span",
+        "usual",
+    )
+
     def __init__(self) -> None:
         self.mode: Mode = "normal"
         self.epoch = 0
@@ -162,6 +194,13 @@ def apart(factor: float) -> int:
     return int(math.log(factor) / STEP)
 
 
+def passing(state: State | None) -> int | None:
+    """Return the number of a state that lets all calls through, whatever the rules; ``None`` if it does not."""
+    if state is None:
+        return 0
+    return state.epoch if state.mode == "normal" else None
+
+
 def look(limits: Limits, state: State, now: float) -> Standing:
     """Return how things stand, and change nothing."""
     mode, wait = _wait(limits, state, now)
@@ -190,12 +229,13 @@ def admit(limits: Limits, state: State, now: float, token: bytes = b"") -> Turn:
 def report(limits: Limits, state: State, now: float, ticket: Ticket, took: int | None) -> None:
     """Take note of the grade of a call that has ended; ``None`` if that says nothing, as when it was cancelled."""
     gave_way = ticket.token in state.measuring
-    state.measuring.discard(ticket.token)
-    counts = took is not None and ticket.epoch == state.epoch
-    if took is not None and counts:
+    if gave_way:
+        state.measuring.discard(ticket.token)
+    if took is not None and ticket.epoch == state.epoch:
         (_count if state.mode == "normal" else _measure)(limits, state, now, took)
-    if counts or gave_way:
-        _keep(limits, state, now)
+    elif not gave_way:
+        return
+    _keep(limits, state, now)
 
 
 def _wait(limits: Limits, state: State, now: float) -> tuple[Mode, float]:
@@ -292,7 +332,9 @@ def _quantile(limits: Limits, grades: Counter[int]) -> int | None:
 
 
 def _keep(limits: Limits, state: State, now: float) -> None:
-    state.ends_at = now + limits.baseline + (0.0 if state.mode == "normal" else _left(limits, state, now))
+    state.ends_at = now + limits.baseline
+    if state.mode != "normal":
+        state.ends_at += _left(limits, state, now)
 
 
 def _number(now: float, length: float) -> int:

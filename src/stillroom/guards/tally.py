@@ -10,14 +10,20 @@ Tallies live apart from cached values: nothing that is stored can crowd them out
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from .._runtime.forks import on_fork
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..protocols import Clock
 
-__all__ = ["Change", "Forget", "Step", "Tallies", "TallyTable"]
+__all__ = ["Change", "Forget", "Outcome", "Step", "Tallies", "TallyTable"]
+
+T = TypeVar("T")
+
+_NOTHING: Final = (None, 0.0)
 
 ROOM: Final = 100_000
 """So many tallies are kept in memory at most; then the one that was longest without a change is forgotten."""
@@ -37,6 +43,10 @@ class Change(NamedTuple):
     reply: Any
 
 
+Outcome: TypeAlias = "tuple[Any, float, Any]"
+"""A `Change`, or what unpacks like one, on ways where it is worth the while to make no object for it."""
+
+
 class Step(Protocol):
     """A change of a tally, made in one go.
 
@@ -50,7 +60,7 @@ class Step(Protocol):
     @property
     def arguments(self) -> tuple[bytes | int, ...]: ...
 
-    def apply(self, state: Any, now: float) -> Change:
+    def apply(self, state: Any, now: float) -> Outcome:
         """Return what becomes of a tally. The state is the step's own to change; ``None`` if there was none."""
         ...
 
@@ -102,6 +112,16 @@ class TallyTable:
 
     async def step(self, name: str, step: Step) -> Any:
         """Change a tally; see `Tallies.step`."""
+        return self.change(name, step)
+
+    def look(self, name: str, view: Callable[[Any], T]) -> T:
+        """Return what comes of a view of a tally, ``None`` if there is none; it must not change it."""
+        with self._lock:
+            state, ends_at = self._kept.get(name, _NOTHING)
+            return view(state if self._now() < ends_at else None)
+
+    def change(self, name: str, step: Step) -> Any:
+        """Change a tally; see `Tallies.step`, which is the same for whoever need not know that nobody waits here."""
         kept = self._kept
         with self._lock:
             now = self._now()
