@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,13 +19,14 @@ __all__ = ["Asking", "Breaker", "CircuitBreaker", "Closing", "Judgement", "Looki
 
 
 @lru_cache
-def _told(circuit: Circuit) -> tuple[bytes | int, ...]:
-    return (
-        repr(circuit.error_rate).encode(),
-        repr(circuit.window * 100_000).encode(),
+def _told(circuit: Circuit) -> bytes:
+    return struct.pack(
+        ">8d",
+        circuit.error_rate,
+        circuit.window * 100_000,
         circuit.min_calls,
         microseconds(circuit.open_for),
-        repr(circuit.growth).encode(),
+        circuit.growth,
         microseconds(circuit.max_open_for),
         circuit.half_open_calls,
         microseconds(circuit.trial_for),
@@ -37,7 +39,7 @@ class _Act(Act[Circuit]):
     fresh = State
 
     @property
-    def told(self) -> tuple[bytes | int, ...]:
+    def told(self) -> bytes:
         return _told(self.rules)
 
 

@@ -74,11 +74,11 @@ class Act(Generic[R]):
 
     @property
     def arguments(self) -> tuple[bytes | int, ...]:
-        return (self.act, *self.told, *self.more)
+        return (self.act, self.told, *self.more)
 
     @property
-    def told(self) -> tuple[bytes | int, ...]:
-        """How the script is told the rules."""
+    def told(self) -> bytes:
+        """How the script is told the rules: in one piece, of doubles one after the other."""
         raise NotImplementedError
 
     @property

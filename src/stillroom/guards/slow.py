@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,12 +20,13 @@ __all__ = ["Asking", "Looking", "Pace", "Reporting", "Slow", "Slowness"]
 
 
 @lru_cache
-def _told(limits: Limits) -> tuple[bytes | int, ...]:
-    return (
+def _told(limits: Limits) -> bytes:
+    return struct.pack(
+        ">6d",
         limits.distance,
-        repr(limits.quantile).encode(),
-        repr(limits.window * 500_000).encode(),
-        repr(limits.baseline * 500_000).encode(),
+        limits.quantile,
+        limits.window * 500_000,
+        limits.baseline * 500_000,
         limits.min_calls,
         microseconds(limits.refuse_for),
     )
@@ -36,7 +38,7 @@ class _Act(Act[Limits]):
     fresh = State
 
     @property
-    def told(self) -> tuple[bytes | int, ...]:
+    def told(self) -> bytes:
         return _told(self.rules)
 
 
