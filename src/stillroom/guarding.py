@@ -159,7 +159,7 @@ def _key_expression(
             return keying.space.shared_text(keying.local(values))
 
         return called, {f"{p}key_of": by_arguments}
-    if isinstance(key, str):
+    if isinstance(key, str) or not callable(key):
         template = Template(text(key, "key"), parameters.names)
         return template.expression({name: name for name in parameters.names}, p)
     made = rule(key, parameters.signature, "key")

@@ -92,6 +92,10 @@ class Judging:
         )
         _not_below(circuit.max_open_for, length, "max_open_for", "open_for", max_open_for)
         judgement = Judgement(_types(errors, "errors"), _types(ignore, "ignore"))
+        if not judgement.errors:
+            raise ConfigurationError(
+                "errors must name one at least: after others, a call counts as a success", setting="errors"
+            )
         core = self._core
         counting = Counting(core.tallies, on_error, core.namespace)
 
@@ -170,7 +174,7 @@ class Judging:
 def _count(given: int, setting: str) -> int:
     if isinstance(given, bool) or not isinstance(given, int) or given < 1:
         raise ConfigurationError(f"{setting} must be a whole number above zero, not {given!r}", setting=setting, given=given)
-    return given
+    return min(given, _NEVER)
 
 
 def _span(given: Duration, setting: str) -> float:
@@ -198,4 +202,5 @@ def _types(given: Errors, setting: str) -> tuple[type[BaseException], ...]:
 
 
 _CENTURY = 3.2e9  # beyond it, moments in microseconds are no longer exact
+_NEVER = 2**53  # so many calls nobody makes, and numbers beyond it are no longer exact
 _HUGE = 1e6  # such a factor makes no sense, and NaN is not below it

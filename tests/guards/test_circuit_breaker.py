@@ -351,6 +351,11 @@ def test_generators_behind_several_decorators_are_judged_when_they_end() -> None
         list(f(True))
 
 
+def test_more_calls_than_anybody_makes_are_as_good_as_none() -> None:
+    f = breaking(Cache(), Target(), min_calls=10**400, half_open_calls=10**400)
+    fail(f, 20)
+
+
 @pytest.mark.parametrize("long", [1e15, "999999w"])
 def test_very_long_is_long_enough(long: Any) -> None:
     f = breaking(Cache(), Target(), window=long, open_for=long)
@@ -465,9 +470,12 @@ def test_what_comes_of_trials_is_told(clock: FakeClock) -> None:
         ({"open_for": 10, "max_open_for": 5}, "max_open_for"),
         ({"errors": "OSError"}, "errors"),
         ({"errors": OSError()}, "errors"),
+        ({"errors": ()}, "errors"),
+        ({"ignore": None}, "ignore"),
         ({"ignore": (int,)}, "ignore"),
         ({"on_error": "raise"}, "on_error"),
         ({"key": "{b}"}, "key"),
+        ({"key": 5}, "key"),
         ({"name": ""}, "name"),
     ],
 )
