@@ -47,7 +47,8 @@ class Judging:
     ) -> BreakerDecorator:
         """Return a decorator that refuses calls for a while, once too many have failed.
 
-        On Redis all processes share the circuit, by the server's clock, in one round trip before a call and one after it.
+        On Redis all processes share the circuit, by the server's clock, in one round trip before a call, or two before a trial,
+        and one after it.
 
         Args:
             error_rate: the circuit opens when this fraction of the calls in ``window`` has failed.
@@ -121,11 +122,11 @@ class Judging:
     ) -> SlowDecorator:
         """Return a decorator that refuses calls for a while, once they take much longer than they used to.
 
-        On Redis all processes judge together, in one round trip before a call and one after it. Durations are told apart by
-        tenths.
+        On Redis all processes judge together, in one round trip before a call, or two before one that measures, and one after
+        it. Durations are told apart by tenths.
 
         Args:
-            factor: how many times as long as usual is too long.
+            factor: more than how many times as long as usual is too long; up to a fifth more may pass.
             quantile: the fraction of calls whose longest duration is compared.
             window: for how long a call is recent; some are for half of that.
             baseline: from how much of the past it is known what is usual. What is usual takes about as long to double, however

@@ -77,6 +77,13 @@ def test_grades_have_a_lowest_and_a_highest() -> None:
     assert grade(1e9) == grade(86_400 * 2)
 
 
+@pytest.mark.parametrize("factor", [1.01, 1.1, 1.5, 2, 3, 10])
+def test_so_many_grades_apart_is_never_less_than_the_factor_and_a_fifth_more_at_most(factor: float) -> None:
+    for usual in (0.001 * 1.003**number for number in range(300)):
+        assert grade(usual * factor * 0.9999) - grade(usual) <= apart(factor)
+        assert grade(usual * factor * 1.2101) - grade(usual) > apart(factor)
+
+
 def test_a_function_that_stays_as_it_was_is_never_refused() -> None:
     scene = Scene()
     assert sum(scene.calls(took, 10) for took in [0.1, 0.2, 0.15] * 400) == 12_000

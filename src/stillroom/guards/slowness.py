@@ -190,8 +190,8 @@ _LONGEST: Final = tuple(length(one) for one in range(HIGHEST))
 
 
 def apart(factor: float) -> int:
-    """Return how many grades a factor is."""
-    return int(math.log(factor) / STEP)
+    """Return how many grades apart two durations may be for which one is not more than a factor longer."""
+    return math.ceil(math.log(factor) / STEP - 1e-9)  # less a matter of rounding
 
 
 def passing(state: State | None) -> int | None:
