@@ -14,7 +14,7 @@ from tests.servers.waiting import eventually
 
 from stillroom import Cache, TooSlow
 
-RULES: dict[str, Any] = {"factor": 5, "window": 2, "baseline": "1h", "min_calls": 6, "refuse_for": 60, "name": "watched"}
+RULES: dict[str, Any] = {"factor": 5, "window": 60, "baseline": "1h", "min_calls": 6, "refuse_for": 60, "name": "watched"}
 CALLER = """
 import asyncio, sys, time
 from stillroom import Cache, TooSlow
@@ -38,13 +38,45 @@ print("ready", flush=True)
 sys.stdin.readline()
 asyncio.run(call()) if sys.argv[2] == "async" else f()
 """
+MEASURER = """
+import sys, threading
+from stillroom import Cache, TooSlow
+
+cache = Cache(sys.argv[1], timeout=5)
+decided, told, passed = threading.Semaphore(0), threading.Event(), []
+
+@cache.slow(**{rules})
+def f():
+    passed.append(True)
+    decided.release()
+    told.wait(60)
+
+def call():
+    try:
+        f()
+    except TooSlow:
+        decided.release()
+
+print("ready", flush=True)
+sys.stdin.readline()
+threads = [threading.Thread(target=call) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for _ in threads:
+    decided.acquire()
+print(len(passed), flush=True)
+sys.stdin.readline()
+told.set()
+for thread in threads:
+    thread.join()
+"""
 
 
 class Caller:
-    """A process that makes one slow call when it is told to."""
+    """A process that makes one slow call when it is told to, or several."""
 
-    def __init__(self, server: Any, colour: str) -> None:
-        command = [sys.executable, "-W", "error", "-c", CALLER.format(rules=RULES), server.url, colour]
+    def __init__(self, server: Any, colour: str, program: str = CALLER, rules: Any = RULES) -> None:
+        command = [sys.executable, "-W", "error", "-c", program.format(rules=rules), server.url, colour]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == "ready\n"
@@ -53,6 +85,10 @@ class Caller:
         assert self._process.stdin is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
+
+    def passed(self) -> int:
+        assert self._process.stdout is not None
+        return int(self._process.stdout.readline())
 
     def wait(self) -> int:
         self._process.communicate(timeout=30)
@@ -63,7 +99,7 @@ class Caller:
 def test_what_some_processes_find_slow_is_refused_in_others(where: str, request: pytest.FixtureRequest) -> None:
     server: Any = request.getfixturevalue(where)
     cache = Cache(server.url, timeout=5)
-    f = cache.slow(**RULES)(lambda: None)
+    f = cache.slow(**{**RULES, "window": 0.2})(lambda: None)  # it soon knows what is usual
     for _ in range(6):
         f()
     processes = [Caller(server, colour) for colour in ("sync", "async") * 3]
@@ -83,26 +119,52 @@ def test_what_some_processes_find_slow_is_refused_in_others(where: str, request:
     cache.close()
 
 
+def slowed(cache: Cache, rules: Any) -> Any:
+    """Return a function of one argument, how long it takes, that has become so slow that it is refused."""
+
+    def f(took: float) -> None:
+        time.sleep(took)
+
+    quick, slow = cache.slow(**{**rules, "window": 0.2})(f), cache.slow(**rules)(f)
+    for _ in range(6):
+        quick(0)
+    eventually(lambda: quick.slowness.peek(0).calls == 0)
+    while slow.slowness.peek(0).state == "normal":
+        slow(0.05)
+    return slow
+
+
+@pytest.mark.parametrize("where", ["redis_server", "redis_cluster"])
+def test_no_more_calls_measure_than_are_wanted_whichever_process_makes_them(where: str, request: pytest.FixtureRequest) -> None:
+    server: Any = request.getfixturevalue(where)
+    rules = {**RULES, "refuse_for": 5}
+    cache = Cache(server.url, timeout=5)
+    f = slowed(cache, rules)
+    processes = [Caller(server, "sync", MEASURER, rules) for _ in range(3)]
+    eventually(lambda: f.slowness.peek(0).state == "measuring")
+    for process in processes:
+        process.call()
+    assert sum(process.passed() for process in processes) == 6
+    with pytest.raises(TooSlow):
+        f(0)
+    for process in processes:
+        process.call()
+    assert [process.wait() for process in processes] == [0] * 3
+    cache.close()
+
+
 def test_a_call_that_is_cancelled_while_it_asks_to_measure_gives_its_place_back(
     redis_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = Cache(redis_server.url, timeout=5)
-    watched = cache.slow(factor=2, window=0.1, min_calls=1, refuse_for=1, name="watched")
-
-    @watched
-    def f(took: float) -> None:
-        time.sleep(took)
-
-    f(0)
-    eventually(lambda: f.slowness.peek(0).calls == 0)
-    f(0)  # now it is known what is usual
-    f(0.05)
+    rules = {**RULES, "min_calls": 1, "refuse_for": 1}
+    f = slowed(cache, rules)
     eventually(lambda: f.slowness.peek(0).state == "measuring")
 
     async def ask() -> None:
         hangs = asyncio.Event()
 
-        @watched
+        @cache.slow(**rules)
         async def g() -> str:
             return "well"
 
