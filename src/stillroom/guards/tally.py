@@ -125,7 +125,7 @@ class TallyTable:
         kept = self._kept
         with self._lock:
             now = self._now()
-            state, ends_at = kept.pop(name, (None, now))
+            state, ends_at = kept.pop(name, _NOTHING)
             state, ends_at, reply = step.apply(state if now < ends_at else None, now)
             if state is not None:
                 if len(kept) >= ROOM:
@@ -136,11 +136,12 @@ class TallyTable:
 
     def _sweep(self, now: float) -> None:
         """Forget what is over among those that have not changed for longest: two for each that comes, so that none stays."""
-        for _ in range(2):
-            oldest = next(iter(self._kept), None)
-            if oldest is None or now < self._kept[oldest][1]:
+        kept = self._kept
+        for _ in (1, 2):
+            oldest = next(iter(kept), None)
+            if oldest is None or now < kept[oldest][1]:
                 return
-            del self._kept[oldest]
+            del kept[oldest]
 
     def before_fork(self) -> None:
         """Take the lock, so that the child's copy is whole."""
