@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from stillroom import Cache
 from stillroom.errors import StoreError
 from stillroom.stores.redis.client import Node, parse
 from stillroom.stores.redis.commands import command
@@ -61,3 +64,14 @@ def test_a_single_server_is_not_doubted_since_there_is_no_other() -> None:
     (node,) = here.picture.primaries()
     here.suspect(node)
     assert here.only_node == node
+
+
+def test_what_the_servers_are_is_told_when_it_is_known(redis_server: Any, redis_cluster: Any, sentinel: Any) -> None:
+    places = {"single": redis_server.url, "cluster": redis_cluster.nodes[0].url, "sentinel": sentinel.url}
+    for servers, url in places.items():
+        cache = Cache(url, timeout=5)
+        assert cache.health().servers in (None, servers)
+        cache.get("anything")
+        assert cache.health().servers == servers
+        cache.close()
+    assert Cache().health().servers is None

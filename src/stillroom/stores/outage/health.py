@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from .breaker import State
 
-__all__ = ["Health", "text_of"]
+__all__ = ["Health", "Servers", "text_of"]
+
+Servers: TypeAlias = Literal["single", "cluster", "sentinel"]
+"""How the servers of a store belong together."""
 
 _CREDENTIALS: Final = re.compile(r"://\S*@")
 
@@ -25,6 +28,7 @@ class Health:
         error: what the last failure said, also after the store has recovered; ``None`` if there was none.
         failures: how many operations and probes have failed since the last one that succeeded.
         near: ``"live"`` while the near store is used, otherwise why it is not; ``None`` if there is none.
+        servers: ``"single"``, ``"cluster"`` or ``"sentinel"``; ``None`` if there are none, or that is still to be found out.
     """
 
     state: State
@@ -33,6 +37,7 @@ class Health:
     error: str | None = None
     failures: int = 0
     near: str | None = None
+    servers: Servers | None = None
 
 
 def text_of(error: BaseException) -> str:

@@ -14,6 +14,10 @@
 An entry and its lease share a hash tag made of that key alone: scripts reach both, and the keys of one function spread over a
 cluster. No name can imitate another's: prefix and namespace are written without braces and separators, everything that begins
 with ``<prefix>:{`` ends with a brace, and what follows the other beginnings is either in braces or free of them.
+
+With bare names, the entry of a name has that name and nothing else, and what stands beside it ends with a full stop:
+``<prefix>!{name}.``, in the slot of the name. Names with braces, and those that begin as all the others do, are not bare. One
+name is in one place then for all namespaces. That costs values, but mixes up none: they carry the generation of theirs.
 """
 
 from __future__ import annotations
@@ -76,13 +80,16 @@ class Layout:
 
     Args:
         prefix: what all keys begin with.
+        bare_names: whether names stand for themselves.
 
     Raises:
         ConfigurationError: the prefix has braces, which would decide where its keys go on a cluster.
     """
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, *, bare_names: bool = False) -> None:
         self.prefix = checked(prefix)
+        self.bare_names = bare_names
+        self._ours = tuple([prefix + sign for sign in ":!#%+"])
         self.everything = RedisKey(f"{prefix}:all".encode())
         self._spaces: dict[int, Known] = {}
         self._generations: dict[str, RedisKey] = {}
@@ -101,12 +108,24 @@ class Layout:
         if found is None:
             if len(known[1]) >= _KNOWN_LIMIT:
                 known[1].clear()
-            found = known[1][local] = RedisKey(self.beginning(space) + _encoded(space.shared_text(local)) + b"}")
+            text = space.shared_text(local)
+            is_bare = space.function is None and self.may_be_bare(text)
+            found = known[1][local] = RedisKey(_encoded(text) if is_bare else self.beginning(space) + _encoded(text) + b"}")
         return found
 
     def local(self, space: Keyspace, name: bytes) -> str:
         """Return the name within a keyspace that the key of an entry stands for."""
         return name[len(self.beginning(space)) : -1].decode("utf-8", "surrogatepass")
+
+    def may_be_bare(self, text: str) -> bool:
+        """Tell whether a name stands for itself."""
+        return self.bare_names and not text.startswith(self._ours) and "{" not in text and "}" not in text
+
+    def leased(self, name: bytes) -> str | None:
+        """Return the bare name whose leases have this key; ``None`` if it is none such."""
+        start = _encoded(f"{self.prefix}!{{")
+        is_lease = name.startswith(start) and name.endswith(b"}.")
+        return name[len(start) : -2].decode("utf-8", "surrogatepass") if is_lease else None
 
     def lease(self, entry: RedisKey) -> bytes:
         """Return the key of the leases on an entry."""
@@ -157,6 +176,8 @@ class Layout:
         return _encoded(f"{self.prefix}:{{{_plain(space.namespace)}{sign}{space.label}")
 
     def _beside(self, entry: RedisKey, sign: str) -> bytes:
+        if self.bare_names and b"{" not in entry.name:
+            return _encoded(f"{self.prefix}{sign}{{") + entry.name + b"}."
         length = len(self.prefix.encode("utf-8", "surrogatepass"))
         return entry.name[:length] + sign.encode() + entry.name[length + 1 :]
 

@@ -23,6 +23,7 @@ from ..._runtime.runtime import drive
 from ...capabilities import Watcher
 from ...entry import MISSING
 from ...errors import ConfigurationError, StoreError
+from ...policy import flag
 from ...protocols import Clock, Serializer, Store
 from ...serializers import serializer_for
 from ...serializers.signing import Signer
@@ -71,6 +72,7 @@ class RedisStores:
         lease: seconds after which a load counts as dead if its process has not said that it goes on.
         near: entries that are kept in this process too.
         cluster: whether the server is part of a cluster; ``None`` if it is to tell.
+        bare_names: whether the entry of a name has that name and nothing else.
         **options: handed to redis-py.
 
     Attributes:
@@ -94,6 +96,7 @@ class RedisStores:
         lease: Any,
         near: MemoryStore | None,
         cluster: bool | None = None,
+        bare_names: bool = False,
         **options: Any,
     ) -> None:
         target = parse(url, options, _checked_cluster(cluster))
@@ -106,7 +109,7 @@ class RedisStores:
         self.near = near
         self.raises = on_error == "raise"
         self._times = ServerTimes(clock.now, is_real=isinstance(clock, SystemClock))
-        layout = Layout(prefix)
+        layout = Layout(prefix, bare_names=_checked_bare(bare_names, near))
         unconfirmed = Unconfirmed(command(layout.everything, b"DEL", layout.everything.name))
         self._topology = Topology(target, unconfirmed)
         wire = Wire(ThreadLinks(target, self._timeout, self._times), self._topology)
@@ -227,9 +230,9 @@ class RedisStores:
         self._watcher = watcher
 
     def health(self) -> Health:
-        """Return how the store is doing, and whether its near copies are used."""
-        health = self.outage.health()
-        return health if self.feed is None else replace(health, near=self.feed.state)
+        """Return how the store is doing, what its servers are, and whether its near copies are used."""
+        near = None if self.feed is None else self.feed.state
+        return replace(self.outage.health(), near=near, servers=self._topology.kind)
 
     async def ping(self, blocking: bool) -> bool:
         """Tell whether the servers answer."""
@@ -268,4 +271,11 @@ class RedisStores:
 def _checked_cluster(given: bool | None) -> bool | None:
     if given is not None and not isinstance(given, bool):
         raise ConfigurationError(f"cluster must be True, False or None, not {given!r}", setting="cluster", given=given)
+    return given
+
+
+def _checked_bare(given: bool, near: object) -> bool:
+    if flag(given, "bare_names") and near is not None:  # a server tells of changes by what keys begin with
+        message = "near cannot stand beside bare_names: the server does not tell of changes to names without the prefix"
+        raise ConfigurationError(message, setting="bare_names", given=given)
     return given

@@ -41,13 +41,32 @@ class Search:
         found: dict[bytes, None] = {}
         for node in await self._wire.nodes():
             await self._scan(node, pattern, found)
-        names = list(dict.fromkeys([layout.local(space, name) for name in found if name.endswith(b"}")]))
-        return await self._fresh(space, names) if fresh else names
+        names = dict.fromkeys([layout.local(space, name) for name in found if name.endswith(b"}")])
+        if layout.bare_names and space.function is None:
+            names.update(dict.fromkeys(await self._bare(space, fresh=fresh)))
+        return await self._fresh(space, list(names)) if fresh else list(names)
 
-    async def _scan(self, node: Node, pattern: bytes, found: dict[bytes, None]) -> None:
+    async def _bare(self, space: Keyspace, *, fresh: bool) -> list[str]:
+        """Return the names that stand for themselves: those that may be fresh, or all that are stored or being loaded.
+
+        The database may hold other things, which are to be left alone: only what has the header of an entry is one.
+        """
+        layout, found = self._shared.layout, dict[bytes, None]()
+        for node in await self._wire.nodes():
+            await self._scan(node, b"*", found, b"TYPE", b"string")
+        names = [text for text in map(_text, found) if text is not None and layout.may_be_bare(text)]
+        kept: list[str] = []
+        for start in range(0, len(names), _PAGE):
+            page = names[start : start + _PAGE]
+            keys = [layout.entry(Key(space, name)) for name in page]
+            headers = await self._wire.run([command(key, b"GETRANGE", key.name, 0, _HEADER) for key in keys])
+            kept += [name for name, data in zip(page, headers, strict=True) if self._finder.header(data) is not None]
+        return kept if fresh else kept + [name for name in map(layout.leased, found) if name is not None]
+
+    async def _scan(self, node: Node, pattern: bytes, found: dict[bytes, None], *further: bytes) -> None:
         cursor = b"0"
         while True:
-            reply = await self._wire.on_one(node, pack(b"SCAN", cursor, b"MATCH", pattern, b"COUNT", _PAGE))
+            reply = await self._wire.on_one(node, pack(b"SCAN", cursor, b"MATCH", pattern, b"COUNT", _PAGE, *further))
             cursor, page = reply
             found.update(dict.fromkeys(page))
             if cursor == b"0":
@@ -107,3 +126,10 @@ class Search:
 
 def _escaped(text: bytes) -> bytes:
     return re.sub(rb"([*?\[\]\\^])", rb"\\\1", text)
+
+
+def _text(name: bytes) -> str | None:
+    try:
+        return name.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:  # somebody else's
+        return None

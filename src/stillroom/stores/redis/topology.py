@@ -13,7 +13,7 @@ import math
 import time
 from collections.abc import Sequence
 from itertools import count
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from ...errors import StoreError
 from ..resp import ReplyError, pack
@@ -21,6 +21,9 @@ from .client import Node, Target
 from .links import Batch, Links
 from .picture import Picture, of_cluster, of_master, of_server
 from .unconfirmed import Unconfirmed
+
+if TYPE_CHECKING:
+    from ..outage.health import Servers
 
 __all__ = ["Draft", "Topology"]
 
@@ -62,7 +65,7 @@ class Topology:
 
     def __init__(self, target: Target, unconfirmed: Unconfirmed) -> None:
         self._target = target
-        self._kind = target.kind
+        self._kind: Servers | None = cast("Servers | None", target.kind)
         self._picture = of_server(target.nodes[0]) if target.kind == "single" else None
         self._doubt_at = math.inf if self._picture is not None else -math.inf
         self._numbers = count(1)
@@ -77,6 +80,11 @@ class Topology:
         """The node that has all keys; ``None`` on a cluster, and while it is to be asked for."""
         picture = self._picture
         return picture.only if picture is not None and time.monotonic() < self._doubt_at else None
+
+    @property
+    def kind(self) -> Servers | None:
+        """How the nodes belong together; ``None`` until the first one has told."""
+        return self._kind
 
     @property
     def is_cluster(self) -> bool:

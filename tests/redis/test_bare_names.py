@@ -1,0 +1,161 @@
+"""Names that stand on the server as they are, and mix up nothing all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from stillroom import Cache, ConfigurationError
+
+PATIENCE = 5.0
+
+
+@pytest.fixture(params=["redis_server", "redis_cluster"])
+def place(request: pytest.FixtureRequest) -> Any:
+    """A server, or a node of a cluster."""
+    found = request.getfixturevalue(request.param)
+    return found if request.param == "redis_server" else found.nodes[0]
+
+
+@pytest.fixture
+def cache(place: Any) -> Iterator[Cache]:
+    made = opened(place)
+    yield made
+    made.close()
+
+
+def opened(place: Any, **options: Any) -> Cache:
+    return Cache(place.url, **{"bare_names": True, "timeout": PATIENCE, "ttl": 60, **options})
+
+
+def client(place: Any) -> Any:
+    """Return a client that finds every key, wherever it is."""
+    import redis
+
+    made: Any = redis.RedisCluster if "cluster_enabled:1" in str(place.ask("INFO", "cluster")) else redis.Redis
+    return made.from_url(place.url)
+
+
+@pytest.fixture
+def server(place: Any, cache: Cache) -> Iterator[Any]:
+    made = client(place)
+    yield made
+    made.close()
+
+
+def test_names_stand_for_themselves(cache: Cache, server: Any) -> None:
+    cache.set("user:5", "Ada")
+    assert cache(key="team:{team}")(lambda team: team)(7) == 7
+    assert cache.incr("visits") == 1
+    assert server.exists("user:5") == server.exists("team:7") == server.exists("visits") == 1
+    assert cache.get("user:5") == "Ada"
+    assert cache.delete("user:5") is True
+    assert server.exists("user:5") == 0
+
+
+@pytest.mark.parametrize("name", ["a{b}c", "{}", "stillroom:all", "stillroom:n:main", "stillroom!x", "stillroom:{main:x}"])
+def test_names_that_would_imitate_others_are_not_bare(cache: Cache, server: Any, name: str) -> None:
+    cache.set("x", "x")
+    cache.set(name, "Ada")
+    assert (cache.get(name), cache.get("x")) == ("Ada", "x")
+    assert set(cache.scan()) == {name, "x"}
+    assert server.exists("x") == 1
+    assert cache.delete_match("*") == 2
+
+
+def test_two_namespaces_never_serve_each_other(cache: Cache, place: Any) -> None:
+    other = opened(place, namespace="other")
+    cache.set("k", "main")
+    assert (other.get("k"), other.exists("k"), other.touch("k", 5), list(other.scan())) == (None, False, False, [])
+    assert other.add("k", "other") is True
+    assert (cache.get("k"), other.get("k")) == (None, "other")
+    assert other.incr("n") == 1
+    assert cache.incr("n") == 1
+    other.close()
+
+
+def test_two_prefixes_never_serve_each_other(cache: Cache, place: Any) -> None:
+    other = opened(place, prefix="other")
+    cache.set("k", "main")
+    assert (other.get("k"), list(other.scan())) == (None, [])
+    other.close()
+
+
+def test_a_function_is_not_served_what_another_one_has_loaded(cache: Cache) -> None:
+    one, other = (cache(key=lambda x: f"k:{x}", name=name)(lambda x, name=name: name) for name in ("one", "other"))
+    assert [one(1), other(1), one(1)] == ["one", "other", "one"]
+
+
+def test_patterns_leave_alone_what_is_no_entry(cache: Cache, server: Any) -> None:
+    server.set("user:6", "somebody's")
+    server.hset("user:7", "a", "b")
+    server.set(b"user:\xff", "unreadable")
+    cache.set_many({"user:5": 1, "user:ß": 2, "team": 3})
+    assert sorted(cache.scan("user:*")) == ["user:5", "user:ß"]
+    assert cache.delete_match("user:*") == 2
+    assert server.exists("user:6") == server.exists("user:7") == server.exists(b"user:\xff") == 1
+    assert list(cache.scan()) == ["team"]
+
+
+def test_a_load_that_began_before_a_pattern_was_deleted_does_not_count(cache: Cache, place: Any) -> None:
+    other = opened(place)  # stands for another process
+    source, versions = ["old"], []
+
+    @cache(key="user:{x}")
+    def user(x: int) -> str:
+        found = source[0]
+        versions.append(found)
+        if found == "old":
+            source[0] = "new"
+            other.delete_match("user:*")
+        return found
+
+    assert user(5) == "old"
+    assert user(5) == "new"
+    other.close()
+
+
+def test_shared_loads_are_shared(place: Any) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+    from threading import Event
+
+    caches, has_begun, may_end, runs = [opened(place), opened(place)], Event(), Event(), []
+
+    def load(x: int) -> int:
+        runs.append(x)
+        has_begun.set()
+        may_end.wait(10)
+        return x
+
+    one, other = (cache(key="shared:{x}", name="load", lock="shared")(load) for cache in caches)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(one, 1)
+        has_begun.wait(10)
+        second = pool.submit(other, 1)
+        may_end.set()
+        assert (first.result(), second.result(), runs) == (1, 1, [1])
+    for cache in caches:
+        cache.close()
+
+
+def test_max_hits_counts(cache: Cache) -> None:
+    runs: list[int] = []
+
+    @cache(key="counted:{x}", max_hits=2)
+    def f(x: int) -> None:
+        runs.append(x)
+
+    for _ in range(4):
+        f(1)
+    assert runs == [1, 1]
+
+
+def test_what_makes_no_sense_is_refused(place: Any) -> None:
+    with pytest.raises(ConfigurationError, match="near"):
+        opened(place, near="memory://")
+    with pytest.raises(ConfigurationError, match="bare_names"):
+        opened(place, bare_names="yes")
+    with pytest.raises(ConfigurationError, match="bare_names"):
+        Cache("memory://", bare_names=True)
