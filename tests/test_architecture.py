@@ -34,6 +34,7 @@ BANNED = {"_engine": {"asyncio", "threading", "time", "random", "socket", "os"}}
 # The one module that may import a package from outside the standard library, with an error that names the extra.
 THIRD_PARTY: dict[str, set[str]] = {
     "compat._clients": {"redis"},
+    "compat.cache_house._opening": {"redis"},
     "compat.cachify.redis": {"redis"},
     "integrations.django": {"django"},
     "integrations.sqlalchemy": {"sqlalchemy"},

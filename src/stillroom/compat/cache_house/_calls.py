@@ -1,0 +1,167 @@
+"""From a call of a decorated function to one of stillroom's, by the key that its key builder makes.
+
+What is stored is the encoded result. Whoever has loaded it gets the result itself, all others what the decoder makes of it; a
+result that cannot be encoded, or read again, is loaded by each caller.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Final, NamedTuple
+
+from ._identity import identity
+from .backends import RedisFactory
+from .backends.redis_backend import RedisCache
+from .helpers import key_builder as default_key_builder
+
+__all__ = ["Call", "Calls", "Settings", "log"]
+
+log = logging.getLogger("cache_house.cache")
+log.setLevel(os.getenv("CACHE_HOUSE_LOG_LEVEL", logging.INFO))
+
+_POSITIONAL: Final = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
+_NOTHING: Final = object()
+"""Stands for a result that could not be encoded."""
+
+
+class Settings(NamedTuple):
+    """The settings of one decorator; ``None`` for those of the backend."""
+
+    expire: timedelta | float | None
+    namespace: str | None
+    key_prefix: str | None
+    key_builder: Callable[..., str] | None
+    encoder: Callable[[Any], Any] | None
+    decoder: Callable[[Any], Any] | None
+
+
+class Call:
+    """One call.
+
+    Attributes:
+        cached: the function of stillroom that answers it.
+        key: its key.
+        result: what the caller gets, once it is there.
+    """
+
+    __slots__ = ("_args", "_bound", "_has_loaded", "_kwargs", "cached", "key", "result")
+
+    def __init__(self, bound: Bound, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.cached = bound.cached
+        self.key = key
+        self.result: Any = None
+        self._bound = bound
+        self._args = args
+        self._kwargs = kwargs
+        self._has_loaded = False
+
+    def run(self) -> Any:
+        """Run the function and return what it returns: a coroutine if it is a coroutine function."""
+        return self._bound.function(*self._args, **self._kwargs)
+
+    def encoded(self, result: Any) -> Any:
+        """Return what is to be stored, and note the result for the caller."""
+        self.result, self._has_loaded = result, True
+        try:
+            return self._bound.encoder(result)
+        except Exception as error:
+            log.warning("Error setting cache: %s. Result returned without caching.", error)
+            return _NOTHING
+
+    def takes(self, stored: Any) -> bool:
+        """Take what was stored, and tell whether there is a result now."""
+        if self._has_loaded:
+            return True
+        if stored is _NOTHING:
+            return False
+        try:
+            self.result = self._bound.decoder(stored)
+        except Exception as error:
+            log.warning("Error retrieving from cache: %s. Proceeding without cache.", error)
+            return False
+        return True
+
+
+class Bound:
+    """A decorated function on one backend."""
+
+    def __init__(self, function: Callable[..., Any], named: tuple[str, str], settings: Settings, backend: RedisCache) -> None:
+        self.function = function
+        self.backend = backend
+        self.encoder = settings.encoder or backend.encoder
+        self.decoder = settings.decoder or backend.decoder
+        self._key_builder = settings.key_builder or backend.key_builder
+        self._names = {
+            "namespace": settings.namespace or backend.namespace,
+            "prefix": settings.key_prefix or backend.key_prefix,
+        }
+        self._module, self._name = named
+        load = _load_async if inspect.iscoroutinefunction(function) else _load
+        decorator = backend.store(
+            ttl=settings.expire,
+            key=_key,
+            name=f"{self._module}.{self._name}".replace("@", "~"),
+            store_if=lambda value: value is not _NOTHING,
+        )
+        self.cached: Any = decorator(load)
+        self._signature = inspect.signature(function)
+        self._is_canonical = self._key_builder is default_key_builder
+        kinds = {one.kind for one in self._signature.parameters.values()}
+        self._arity = len(self._signature.parameters) if kinds <= _POSITIONAL else -1
+
+    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        """Return a call."""
+        if self._is_canonical:
+            key = self._key_builder(self._module, self._name, *self._wherever(args, kwargs), **self._names)
+        else:
+            name = getattr(self.function, "__name__", self._name)
+            key = self._key_builder(self._module, name, args, kwargs, **self._names)
+        return Call(self, key, args, kwargs)
+
+    def _wherever(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments in one form, wherever they were given, or left to their defaults."""
+        if len(args) == self._arity and not kwargs:
+            return args, kwargs
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return bound.args, bound.kwargs
+
+
+class Calls:
+    """The calls of one decorated function, on whichever backend there is."""
+
+    def __init__(self, function: Callable[..., Any], settings: Settings) -> None:
+        self._function = function
+        self._settings = settings
+        self._named = identity(function)
+        self._bound: Bound | None = None
+
+    def prepared(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+        """Return a call, or ``None`` if the function is to be run uncached."""
+        backend = RedisFactory.get_instance()
+        if backend is None:
+            return None
+        try:
+            bound = self._bound
+            if bound is None or bound.backend is not backend:
+                bound = self._bound = Bound(self._function, self._named, self._settings, backend)
+            return bound.call(args, kwargs)
+        except Exception as error:
+            log.warning("Error building the key: %s. Proceeding without cache.", error)
+            return None
+
+
+def _key(call: Call) -> str:
+    return call.key
+
+
+def _load(call: Call) -> Any:
+    return call.encoded(call.run())
+
+
+async def _load_async(call: Call) -> Any:
+    return call.encoded(await call.run())

@@ -1,0 +1,136 @@
+"""The facade beside the original: the same names, signatures, and results of the same calls."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tests.compat.cache_house.places import Settings
+
+MODULES = (
+    "",
+    ".backends",
+    ".backends.redis_backend",
+    ".backends.redis_cluster_backend",
+    ".cache",
+    ".exceptions",
+    ".helpers",
+)
+IMPORTED_ONLY = {"RedisFactory"}
+"""What a module of the original has only because it uses it."""
+
+ORIGINAL, FACADE = "cache_house", "stillroom.compat.cache_house"
+
+
+def parts(package: str) -> Any:
+    backends = importlib.import_module(f"{package}.backends")
+    return SimpleNamespace(
+        cache=importlib.import_module(f"{package}.cache").cache,
+        RedisFactory=backends.RedisFactory,
+        RedisCache=backends.RedisCache,
+        RedisClusterCache=backends.RedisClusterCache,
+        errors=importlib.import_module(f"{package}.exceptions"),
+    )
+
+
+@pytest.fixture(params=[ORIGINAL, FACADE])
+def house(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The original and the facade, with nothing initialized."""
+    found = parts(request.param)
+    yield found
+    if found.RedisFactory.instance is not None:
+        found.RedisFactory.close_connections()
+    found.RedisFactory.instance = found.RedisCache.instance = found.RedisClusterCache.instance = None
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_public_name_is_there(module: str) -> None:
+    original, facade = (vars(importlib.import_module(package + module)) for package in (ORIGINAL, FACADE))
+    own = {name for name, value in original.items() if getattr(value, "__module__", ORIGINAL).startswith(ORIGINAL)}
+    constants = {name for name in own if name.isupper() and not name.startswith("LOG")}
+    things = {name for name in own if callable(original[name]) and not name.startswith("_")}
+    missing = (constants | things | ({"log"} & original.keys())) - facade.keys()
+    assert missing <= (IMPORTED_ONLY if module == ".cache" else set())
+
+
+@pytest.mark.parametrize("name", ["cache", "RedisCache", "RedisClusterCache", "RedisFactory"])
+def test_parameters_and_defaults_are_the_same(name: str) -> None:
+    original, facade = (dict(inspect.signature(getattr(parts(package), name)).parameters) for package in (ORIGINAL, FACADE))
+    for parameter in original.values():
+        default, mine = parameter.default, facade[parameter.name].default
+        assert (mine.__name__ if callable(mine) else mine) == (default.__name__ if callable(default) else default)
+    order = [one for one in facade if one in original]
+    assert order == list(original)
+
+
+def test_decorated_functions_look_as_before(house: Any) -> None:
+    def f(a: int, b: str = "x") -> int:
+        """Add."""
+        return a
+
+    async def g() -> None: ...
+
+    decorated = house.cache(expire=60)(f)
+    assert (decorated.__name__, decorated.__doc__, decorated.__wrapped__) == ("f", "Add.", f)
+    assert inspect.signature(decorated) == inspect.signature(f)
+    assert not inspect.iscoroutinefunction(decorated)
+    assert inspect.iscoroutinefunction(house.cache()(g))
+
+
+def test_errors_are_the_same(house: Any) -> None:
+    with pytest.raises(house.errors.RedisNotInitialized) as raised:
+        house.RedisCache.get_instance()
+    assert raised.value.args == ("RedisCache", "You must initialize Redis before using the cache backend")
+    assert house.errors.RedisNotInitialize is house.errors.RedisNotInitialized
+    assert issubclass(house.errors.RedisNotInitialized, house.errors.CacheHouseError)
+    assert house.errors.CacheHouseError.__bases__ == (Exception,)
+
+
+def test_without_a_backend(house: Any) -> None:
+    assert house.RedisFactory.get_instance() is None
+    assert house.RedisCache.clear_keys("x") is False
+    assert house.RedisClusterCache.clear_keys("x") is False
+    assert house.RedisFactory.close_connections() is None
+    assert house.cache()(lambda: 5)() == 5
+
+
+def test_instances(house: Any, redis_at: Settings) -> None:
+    assert house.RedisFactory.init(**redis_at, namespace="n", key_prefix="p") is None
+    instance = house.RedisFactory.get_instance()
+    assert type(instance) is house.RedisCache
+    assert instance is house.RedisCache.get_instance() is house.RedisFactory.instance
+    assert (instance.namespace, instance.key_prefix, instance.fallback_to_memory) == ("n", "p", True)
+    assert instance.redis.ping() is True
+
+
+@pytest.mark.parametrize("exp", [60, 60.0])
+def test_keys_can_be_set_and_read(house: Any, redis_at: Settings, exp: Any) -> None:
+    house.RedisCache.init(**redis_at)
+    instance = house.RedisCache.get_instance()
+    assert instance.set_key("k", {"a": (1, 2)}, int(exp)) is None
+    assert instance.get_key("k") == {"a": (1, 2)}
+    assert instance.get_key("missing") is None
+    assert house.RedisCache.clear_keys("k") is True
+    assert instance.get_key("k") is None
+    instance.redis.close()
+
+
+def test_results_are_the_same(house: Any, redis_at: Settings) -> None:
+    house.RedisFactory.init(**redis_at)
+    runs = []
+
+    @house.cache(expire=60, namespace="n")
+    def f(*args: Any, **kwargs: Any) -> Any:
+        runs.append(args)
+        return {"args": args, "kwargs": kwargs, "at": len(runs)}
+
+    for args, kwargs in [((1, "a"), {}), ((1,), {"b": 2}), (("x",), {})]:
+        first = f(*args, **kwargs)
+        assert f(*args, **kwargs) == first
+    assert len(runs) == 3
+    house.RedisCache.clear_keys("cachehouse:n")
+    assert f(1, "a")["at"] == 4
