@@ -1,0 +1,7 @@
+"""``python -m stillroom``."""
+
+import sys
+
+from .console import main
+
+sys.exit(main())
