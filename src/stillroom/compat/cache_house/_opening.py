@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import quote
 
 from ... import ConfigurationError
+from .._clients import place_of
 
 try:
     import redis
@@ -19,7 +19,6 @@ _untyped: Final[Any] = redis
 _KEPT: Final = {
     "client_name",
     "credential_provider",
-    "db",
     "password",
     "socket_keepalive",
     "socket_keepalive_options",
@@ -27,6 +26,7 @@ _KEPT: Final = {
 }
 """What connections of a cache take over, besides all about TLS. They decode nothing, and have time limits of their own."""
 
+_DECIDED_HERE: Final = {"cluster", "timeout"}
 _USUAL: Final = 0.25
 _LONGEST: Final = 1.0
 """Seconds that an operation may take at most: a call is not worth waiting for a cache for longer."""
@@ -50,12 +50,8 @@ def cluster_client(**settings: Any) -> Any:
 
 def where(client: redis.Redis) -> tuple[str, dict[str, Any]]:
     """Return the url and the options of a cache on the server of a client."""
-    pool: Any = client.connection_pool
-    known: dict[str, Any] = pool.connection_kwargs
-    if "path" in known:
-        return f"unix://{quote(known['path'])}", _options(known)
-    scheme = "rediss" if issubclass(pool.connection_class, redis.SSLConnection) else "redis"
-    return f"{scheme}://{_place(known.get('host', 'localhost'), known.get('port', 6379))}", _options(known)
+    url, options = place_of(client)
+    return url, {name: value for name, value in options.items() if name not in _DECIDED_HERE}
 
 
 def where_cluster(
@@ -64,10 +60,9 @@ def where_cluster(
     """Return the url and the options of a cache on a cluster, of which some nodes or a url are given."""
     if url:
         found, options = where(_untyped.Redis.from_url(url))
-        return found, {**options, "db": 0, "cluster": True}
+        return found, {**options, "cluster": True}
     places = ",".join([_place(*one) for one in _places(nodes)] or [_place(host, port)])
-    known = {name: value for name, value in settings.items() if name != "db"}
-    return f"{'rediss' if settings.get('ssl') else 'redis'}+cluster://{places}", _options(known)
+    return f"{'rediss' if settings.get('ssl') else 'redis'}+cluster://{places}", _options(settings)
 
 
 def _options(known: Mapping[str, Any]) -> dict[str, Any]:
