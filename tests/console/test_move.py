@@ -249,6 +249,7 @@ LINE = "from cache_house.cache import cache"
         b"%b  \t \n\n\n   \n",
         b"#!/usr/bin/python\n'''x'''\n%b\\\n\n",
         b"if 1:\n\t%b\n\ty = 2 ;\n",
+        b"'\\d'\n%b\n",
         b"%b\rx = 1\r",
     ],
 )

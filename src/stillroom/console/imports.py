@@ -5,7 +5,9 @@ The syntax tree only tells where something is: the text is changed at these plac
 
 from __future__ import annotations
 
+import ast
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -26,6 +28,7 @@ Place: TypeAlias = tuple[int, int]
 _LEADING_FEED: Final = re.compile(r"^\f+(?=\S)", re.MULTILINE)
 """Form feeds before a statement, which libcst drops."""
 _DOTTED: Final = re.compile(rf"({'|'.join(LIBRARIES)})(\.[A-Za-z_]\w*)*")
+_SHOWN: Final = 60
 _FILES: Final = (".cfg", ".ini", ".json", ".log", ".md", ".py", ".pyi", ".rst", ".toml", ".txt", ".yaml", ".yml")
 _TAKE_MODULES: Final = {
     "__import__",
@@ -79,9 +82,10 @@ def moved(text: str, lookalikes: Mapping[str, Path]) -> Moved:
         Unparsable: it cannot be parsed.
     """
     plain = _LEADING_FEED.sub("", text)
-    module = _parsed(plain)
     if not any(library in text for library in LIBRARIES):
+        _check(plain)
         return Moved(text, 0, [])
+    module = _parsed(plain)
     visitor = _Visitor(lookalikes)
     MetadataWrapper(module, unsafe_skip_copy=True).visit(visitor)
     insertions, count = visitor.decided()
@@ -91,11 +95,21 @@ def moved(text: str, lookalikes: Mapping[str, Path]) -> Moved:
     return Moved(_inserted(text, insertions), count, sorted(set(visitor.doubts)))
 
 
+def _check(text: str) -> None:
+    """Do what `_parsed` does, faster where the interpreter knows the syntax as well."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of strings with odd backslashes, say
+            ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        _parsed(text)
+
+
 def _parsed(text: str) -> cst.Module:
     try:
         return cst.parse_module(text)
     except cst.ParserSyntaxError as error:
-        raise Unparsable(error.message.partition("\n")[0], error.raw_line) from error
+        raise Unparsable(error.message.rpartition("error at ")[2][:_SHOWN], error.raw_line) from error
     except RecursionError as error:
         raise Unparsable("it is nested too deeply", 1) from error
 
