@@ -43,7 +43,11 @@ class ItemOperations(Operations):
     """What the function of one item does: where there is no such item, it returns ``None``."""
 
     def given(self, answer: Answer) -> Any:
-        return None if answer.error is ABSENT else super().given(answer)
+        return None if answer.error is ABSENT else _or_none(super().given(answer))
+
+    def past_the_cache(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        found = super().past_the_cache(args, kwargs)
+        return _followed(found, _or_none) if self.kind.is_async else _or_none(found)
 
 
 class _Asked(NamedTuple):
@@ -291,6 +295,10 @@ class _Raised(NamedTuple):
     """An error on its way out of a coroutine, through which some could not pass as what they are."""
 
     error: Exception
+
+
+def _or_none(value: Any) -> Any:
+    return None if value is ABSENT else value
 
 
 async def _followed(work: Coroutine[Any, Any, Any], then: Callable[[Any], Any]) -> Any:

@@ -550,6 +550,16 @@ def test_one_item_comes_the_same_way(made: Callable[..., Batch], table: Table) -
     assert table.since() == [[1]]
 
 
+def test_one_item_that_is_missing_is_none_past_the_cache_too(made: Callable[..., Batch], cache: Cache) -> None:
+    rows = made(missing_ttl=60)
+    assert rows.one.bypass(500) is None
+    with cache.disabled():
+        assert rows.one(500) is None
+        assert rows.one.refresh(500) is None
+        assert rows.one.many([500, 1]) == [None, "row 1"]
+        assert rows.one(1) == "row 1"
+
+
 def test_helpers(made: Callable[..., Batch], table: Table) -> None:
     rows = made()
     assert rows.peek([1]) == {}
