@@ -7,7 +7,7 @@ its own: it asks for the keys of that function, and brings what is missing in on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial, update_wrapper
 from types import MethodType
@@ -243,9 +243,9 @@ class BatchOperations:
 
     def _items(self, bound: Bound) -> list[Any]:
         given = bound.values[self._slot.at]
-        if isinstance(given, (str, bytes)):
+        if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
             raise TypeError(f"{self._slot.name} must be several items, such as [1, 2], not {given!r}")
-        return list(given)
+        return list(given)  # pyright: ignore[reportUnknownArgumentType]
 
     def _bounds(self, bound: Bound, items: list[Any]) -> list[Bound]:
         if self._slot.is_named:  # the function of one item knows it by another name

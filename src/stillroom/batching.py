@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast, get_args, get
 
 from .batch import HELPERS, BatchMethod, BatchOperations, ItemOperations
 from .compile import binder, compiled
-from .decorate import Cached, Identity, cached, checked, ttl_rule
+from .decorate import Cached, Identity, Settings, cached
 from .durations import Duration, seconds
 from .entry import MISSING, Missing
 from .errors import ConfigurationError
-from .form import Compression, Form, SerializerSetting, returned, returned_origin
+from .form import Compression, SerializerSetting, returned, returned_origin
 from .guarding import LAYERS, layers
 from .items import Shape, Slot
 from .kinds import Kind
 from .methods import stands_in_class
 from .parameters import Parameters
-from .policy import LoadLock, Policy, RefreshAhead, StoreIf, Ttl
-from .settings import texts
+from .policy import LoadLock, RefreshAhead, StoreIf, Ttl
+from .settings import text, texts
 
 if TYPE_CHECKING:
     from .batched import BatchDecorator
@@ -128,9 +128,12 @@ class Batching:
             >>> get_users([1, 2, 3]), get_users.one(2), get_users.invalidate([2])
         """
         _refuse(bare, senseless)
-        chosen = self._ttl if ttl is MISSING else ttl
-        policy = Policy.checked(
-            ttl=(lambda arguments, more: None) if callable(chosen) else chosen,  # `policy_for` puts the rule itself in
+        chosen_namespace = self._core.namespace if namespace is None else namespace
+        settings = Settings.checked(
+            Identity(key, name, chosen_namespace, version, texts(ignore, "ignore"), texts(tags, "tags")),
+            serializer=serializer,
+            compress=compress,
+            ttl=self._ttl if ttl is MISSING else ttl,
             stale_while_revalidate=stale_while_revalidate,
             stale_if_error=stale_if_error,
             errors=errors,
@@ -142,68 +145,65 @@ class Batching:
             store_if=store_if,
             lock=lock,
             copy=self._core.copies if copy is None else copy,
-        ).with_missing(missing_ttl)
-
-        def policy_for(signature: inspect.Signature) -> Policy:
-            return policy.with_rule(ttl_rule(chosen, signature)) if callable(chosen) else policy
-
-        chosen_namespace = self._core.namespace if namespace is None else namespace
-        identity = checked(Identity(key, name, chosen_namespace, version, texts(ignore, "ignore"), texts(tags, "tags")))
-        form = Form(serializer, compress)
+        )
+        settings = settings._replace(policy=settings.policy.with_missing(missing_ttl))
         plan = _Plan(
-            identity, form, policy_for, over, returns, _size(max_size), None if window is None else seconds(window, "window")
+            settings,
+            None if over is None else text(over, "over"),
+            _returns(returns),
+            _size(max_size),
+            None if window is None else seconds(window, "window"),
         )
 
         def decorator(function: Any, /) -> Any:
-            return _batch(self._core, function, plan, policy)
+            return _batch(self._core, function, plan)
 
         return decorator
 
 
 class _Plan(NamedTuple):
-    """The settings of a batch function."""
+    """What a decorator says of batch functions."""
 
-    identity: Identity
-    form: Form
-    policy_for: Callable[[inspect.Signature], Policy]
+    settings: Settings
     over: str | None
     returns: object
     max_size: int | None
     window: float | None
 
 
-def _batch(core: Core, target: Any, plan: _Plan, policy: Policy) -> Any:
+def _batch(core: Core, target: Any, plan: _Plan) -> Any:
     """Return the batch form of a function, method, class method or static method."""
     if isinstance(target, staticmethod):
-        return staticmethod(_made(core, cast("staticmethod[..., Any]", target).__func__, plan, policy)[0])
+        return staticmethod(_made(core, cast("staticmethod[..., Any]", target).__func__, plan)[0])
     if isinstance(target, classmethod):
-        caller, one = _made(core, cast("classmethod[Any, ..., Any]", target).__func__, plan, policy)
+        caller, one = _made(core, cast("classmethod[Any, ..., Any]", target).__func__, plan)
         return BatchMethod(caller, one.descriptor(of_class=True), of_class=True)
     if not callable(target):
         raise ConfigurationError(f"only something callable can be cached, not {target!r}", setting="function", given=target)
-    caller, one = _made(core, target, plan, policy)
+    caller, one = _made(core, target, plan)
     if not stands_in_class(target):
         return caller
     return BatchMethod(caller, one.descriptor(of_class=False), of_class=False)
 
 
-def _made(core: Core, function: Any, plan: _Plan, policy: Policy) -> tuple[Any, Cached]:
+def _made(core: Core, function: Any, plan: _Plan) -> tuple[Any, Cached]:
     """Return what users call, and the cached function of one item."""
     kind, parameters = Kind.of(function), Parameters.of(function)
     if kind.is_generator:
         raise ConfigurationError("a batch function must return its values; it cannot be a generator", setting="function")
     over = _over(parameters.signature, plan.over)
     shape = Shape(getattr(function, "__qualname__", repr(function)), _is_mapping(function, plan.returns))
-    if policy.missing_ttl is not None and not shape.is_mapping:
+    missing_ttl = plan.settings.policy.missing_ttl
+    if missing_ttl is not None and not shape.is_mapping:
         message = "missing_ttl needs a function that returns a mapping: in a sequence no item can be missing"
-        raise ConfigurationError(message, setting="missing_ttl", given=policy.missing_ttl)
-    item = _item_name(plan.identity, parameters.names, over.name)
+        raise ConfigurationError(message, setting="missing_ttl", given=missing_ttl)
+    item = _item_name(plan.settings.identity, parameters.names, over.name)
     slot = Slot(parameters.names.index(over.name), over.name, over.kind is Parameter.KEYWORD_ONLY)
     operations = BatchOperations(function, binder(function, parameters), slot, shape, plan.max_size)
     one = _one(
         operations, function, kind, _of_one(parameters.signature, over.name, item), _item_type(returned(function), shape)
     )
-    made = cached(core, one, plan.identity, plan.form, plan.policy_for, function, ItemOperations)
+    made = cached(core, one, plan.settings, function, ItemOperations)
     operations.one, operations.one_slot = cast("ItemOperations", made.operations), slot._replace(name=item)
     if plan.window is not None:
         operations.collector = _collector(core, kind, plan.window, plan.max_size)
@@ -292,11 +292,21 @@ def _is_mapping(function: Any, returns: object) -> bool:
             return True
         if issubclass(origin, Sequence) and not issubclass(origin, (str, bytes)):
             return False
+    raise _untold(returns)
+
+
+def _returns(given: object) -> object:
+    if given not in (None, dict, list):
+        raise _untold(given)
+    return given
+
+
+def _untold(returns: object) -> ConfigurationError:
     message = (
         "returns must be dict or list, to say whether the function returns a mapping of items to values or a sequence of "
         "values; or its return annotation must tell"
     )
-    raise ConfigurationError(message, setting="returns", given=returns)
+    return ConfigurationError(message, setting="returns", given=returns)
 
 
 def _item_type(annotation: Any, shape: Shape) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -12,15 +11,15 @@ from ._runtime.clock import SystemClock
 from ._runtime.runtime import drive
 from .batching import Batching
 from .core import Core
-from .decorate import Identity, checked, decorate, ttl_rule
+from .decorate import Identity, Settings, decorate
 from .durations import Duration
 from .entry import MISSING, Missing
 from .errors import ConfigurationError
-from .form import Compression, Form, Secret, SerializerSetting
+from .form import Compression, Secret, SerializerSetting
 from .invalidating import Invalidating
 from .names import Names
 from .observe.stats import Stats
-from .policy import LoadLock, Policy, RefreshAhead, StoreIf, Ttl, flag
+from .policy import LoadLock, RefreshAhead, StoreIf, Ttl, flag
 from .protecting import Protecting
 from .protocols import Clock, Listener, Store
 from .settings import text, texts
@@ -198,9 +197,12 @@ class Cache(Verbs, Invalidating, Protecting, Batching):
         if bare:
             wrong: str = "needs brackets: @cache() or" if callable(bare[0]) else "takes its settings by name:"
             raise ConfigurationError(f'the decorator {wrong} @cache(ttl="10m")', setting="ttl", given=bare[0])
-        chosen = self._ttl if ttl is MISSING else ttl
-        policy = Policy.checked(
-            ttl=(lambda arguments, more: None) if callable(chosen) else chosen,  # `policy_for` puts the rule itself in
+        chosen_namespace = self._core.namespace if namespace is None else namespace
+        settings = Settings.checked(
+            Identity(key, name, chosen_namespace, version, texts(ignore, "ignore"), texts(tags, "tags")),
+            serializer=serializer,
+            compress=compress,
+            ttl=self._ttl if ttl is MISSING else ttl,
             stale_while_revalidate=stale_while_revalidate,
             stale_if_error=stale_if_error,
             errors=errors,
@@ -218,15 +220,8 @@ class Cache(Verbs, Invalidating, Protecting, Batching):
             copy=self._core.copies if copy is None else copy,
         )
 
-        def policy_for(signature: inspect.Signature) -> Policy:
-            return policy.with_rule(ttl_rule(chosen, signature)) if callable(chosen) else policy
-
-        chosen_namespace = self._core.namespace if namespace is None else namespace
-        identity = checked(Identity(key, name, chosen_namespace, version, texts(ignore, "ignore"), texts(tags, "tags")))
-        form = Form.checked(serializer, compress)
-
         def decorator(function: Any, /) -> Any:
-            return decorate(self._core, function, identity, form, policy_for)
+            return decorate(self._core, function, settings)
 
         return decorator
 

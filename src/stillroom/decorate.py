@@ -10,6 +10,7 @@ from . import generators
 from ._engine.generations import function_generation
 from .compile import binder, compiled
 from .errors import ConfigurationError
+from .form import Form
 from .function import Operations
 from .guarding import LAYERS, layers, unguarded
 from .keying import ByArguments, ByRule, ByTemplate, Keying, rule
@@ -18,16 +19,16 @@ from .kinds import Kind
 from .labels import Label
 from .methods import BoundFunction, GuardedMethod, descriptor, stands_in_class
 from .parameters import Parameters
+from .policy import Policy
 from .settings import text
 
 if TYPE_CHECKING:
     import inspect
 
     from .core import Core
-    from .form import Form
-    from .policy import Policy
+    from .policy import Ttl
 
-__all__ = ["Cached", "Identity", "cached", "checked", "decorate", "ttl_rule"]
+__all__ = ["Cached", "Identity", "Settings", "cached", "decorate"]
 
 HELPERS = ("bypass", "invalidate", "invalidate_all", "key", "many", "peek", "put", "refresh", "stats")
 
@@ -52,20 +53,56 @@ class Identity(NamedTuple):
     tags: tuple[str, ...]
 
 
-def decorate(core: Core, target: Any, identity: Identity, form: Form, policy_for: Callable[[inspect.Signature], Policy]) -> Any:
+class Settings(NamedTuple):
+    """What a decorator says of functions.
+
+    Attributes:
+        identity: which entries they have.
+        form: in what form their values are stored.
+        policy: their freshness rules, but for a rule for the ttl.
+        ttl: how long their values are fresh, or a rule for it.
+    """
+
+    identity: Identity
+    form: Form
+    policy: Policy
+    ttl: Ttl | None
+
+    @classmethod
+    def checked(cls, identity: Identity, *, serializer: Any, compress: Any, ttl: Ttl | None, **freshness: Any) -> Settings:
+        """Return settings that make sense, as far as that can be told without a function.
+
+        Args:
+            identity: which entries the functions have.
+            serializer: see `Form`.
+            compress: see `Form`.
+            ttl: how long their values are fresh, or a callable of their arguments.
+            **freshness: all else that `Policy.checked` takes.
+
+        Raises:
+            ConfigurationError: one of them makes no sense, by itself or beside the others.
+        """
+        policy = Policy.checked(ttl=(lambda arguments, more: None) if callable(ttl) else ttl, **freshness)
+        return cls(_checked(identity), Form.checked(serializer, compress), policy, ttl)
+
+    def policy_for(self, signature: inspect.Signature) -> Policy:
+        """Return the freshness rules of a function with a signature."""
+        if not callable(self.ttl):
+            return self.policy
+        return self.policy.with_rule(rule(self.ttl, signature, "ttl", further=("value",)))
+
+
+def decorate(core: Core, target: Any, settings: Settings) -> Any:
     """Return the cached form of a function, method, class method or static method."""
     if isinstance(target, GuardedMethod):
-        made = cached(core, target.function, identity, form, policy_for)
-        return made.descriptor(of_class=target.is_of_class)
+        return cached(core, target.function, settings).descriptor(of_class=target.is_of_class)
     if isinstance(target, staticmethod):
-        return staticmethod(cached(core, cast("staticmethod[..., Any]", target).__func__, identity, form, policy_for).caller)
+        return staticmethod(cached(core, cast("staticmethod[..., Any]", target).__func__, settings).caller)
     if isinstance(target, classmethod):
-        return cached(core, cast("classmethod[Any, ..., Any]", target).__func__, identity, form, policy_for).descriptor(
-            of_class=True
-        )
+        return cached(core, cast("classmethod[Any, ..., Any]", target).__func__, settings).descriptor(of_class=True)
     if not callable(target):
         raise ConfigurationError(f"only something callable can be cached, not {target!r}", setting="function", given=target)
-    made = cached(core, target, identity, form, policy_for)
+    made = cached(core, target, settings)
     return made.descriptor(of_class=False) if stands_in_class(target) else made.caller
 
 
@@ -97,9 +134,7 @@ class Cached:
 def cached(
     core: Core,
     function: Callable[..., Any],
-    identity: Identity,
-    form: Form,
-    policy_for: Callable[[inspect.Signature], Policy],
+    settings: Settings,
     written: Callable[..., Any] | None = None,
     of_type: type[Operations] = Operations,
 ) -> Cached:
@@ -108,13 +143,11 @@ def cached(
     Args:
         core: the cache's parts.
         function: the function.
-        identity: which entries it has.
-        form: in what form its values are stored.
-        policy_for: returns its policy, given its signature.
+        settings: what its decorator says of it.
         written: the function as the user wrote it, if this one stands for it.
         of_type: what runs it.
     """
-    parameters = Parameters.of(function)
+    identity, parameters = settings.identity, Parameters.of(function)
     name = _name(function, identity)
     label = core.labels.claim(name, unguarded(written or function)) if identity.name is None else Label()
     keying, template = _keying(core, parameters, name, identity, label)
@@ -127,8 +160,8 @@ def cached(
         binder(function, parameters),
         keying,
         tuple(Template(tag, parameters.names, "tags") for tag in identity.tags),
-        policy_for(parameters.signature),
-        form,
+        settings.policy_for(parameters.signature),
+        settings.form,
         label.is_shareable,
     )
     core.register(operations, template)
@@ -199,12 +232,7 @@ def _name(function: Callable[..., Any], identity: Identity) -> str:
     return name if identity.version is None else f"{name}@{identity.version}"
 
 
-def ttl_rule(given: Callable[..., Any], signature: inspect.Signature) -> Callable[..., Any]:
-    """Return a rule for the ttl as a policy wants it."""
-    return rule(given, signature, "ttl", further=("value",))
-
-
-def checked(identity: Identity) -> Identity:
+def _checked(identity: Identity) -> Identity:
     """Return an identity whose settings make sense.
 
     Raises:

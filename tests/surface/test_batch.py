@@ -111,9 +111,10 @@ def test_nothing_asked_for_asks_for_nothing(made: Callable[..., Batch], table: T
     assert table.since() == []
 
 
-def test_a_text_is_not_several_items(made: Callable[..., Batch]) -> None:
-    with pytest.raises(TypeError, match="several items"):
-        made()("abc")
+@pytest.mark.parametrize("given", ["abc", b"abc", 5, None])
+def test_what_is_not_several_items_is_told(made: Callable[..., Batch], given: Any) -> None:
+    with pytest.raises(TypeError, match="ids must be several items"):
+        made()(given)
 
 
 @pytest.mark.parametrize("value", [None, 0, "", False, [], 0.0])
@@ -785,6 +786,13 @@ def test_settings_that_make_no_sense_are_refused(cache: Cache, wrong: str) -> No
     settings, function, setting, message = WRONG[wrong]
     with pytest.raises(ConfigurationError, match=message) as caught:
         cache.batch(**settings)(function)
+    assert caught.value.setting == setting
+
+
+@pytest.mark.parametrize("setting", ["over", "returns", "serializer", "compress", "ttl", "tags", "missing_ttl", "window"])
+def test_what_makes_no_sense_for_any_function_is_refused_at_once(cache: Cache, setting: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        cache.batch(**{setting: 0})  # type: ignore[arg-type]
     assert caught.value.setting == setting
 
 
