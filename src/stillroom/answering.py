@@ -251,7 +251,11 @@ class Answering:
     def past_the_cache(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the function and return what it returns."""
         self._note_bypass()
-        return run_within(Said(lambda: self.key(*args, **kwargs)), self.kind, partial(self.function, *args, **kwargs))
+        return run_within(self.said(args, kwargs), self.kind, partial(self.function, *args, **kwargs))
+
+    def said(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Said:
+        """Return the load of a call that goes past the cache."""
+        return Said(lambda: self.key(*args, **kwargs), self.source.policy)
 
     def _note_bypass(self) -> None:
         self.core.note_bypass(self.source.ledger, "", self.name)  # without a key: arguments that have none are fine here

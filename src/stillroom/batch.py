@@ -123,7 +123,7 @@ class BatchOperations:
         """Run the function for items, each of them once, and return what it brings for each, or its error for all."""
         distinct = {told(item): item for item in items}
         _, args, kwargs = self._slot.with_(bound, list(distinct.values()))
-        said = Said(lambda: self.one.name)
+        said = Said(lambda: self.one.name, self.one.source.policy)
         try:
             with within(said):
                 returned = self.function(*args, **kwargs)

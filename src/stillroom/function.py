@@ -17,7 +17,7 @@ from ._runtime.runtime import drive
 from .answering import Answering
 from .entry import MISSING
 from .errors import MissingKeyContext, UncacheableArgument
-from .load import Said, within
+from .load import within
 from .observe.outcome import Outcome
 from .taking import Taken, as_bound, taken
 
@@ -135,7 +135,7 @@ class Operations(Answering):
     async def _bypassed(self, bound: Bound) -> Answer:
         try:
             self._note_bypass()
-            with within(Said(lambda: self.key(*bound.args, **bound.kwargs))):
+            with within(self.said(bound.args, bound.kwargs)):
                 value = self.kind.recorded(partial(self.function, *bound.args, **bound.kwargs))()
                 return Answer(await value if self.kind.is_async else value, None, Outcome.BYPASS, is_private=True)
         except Exception as error:

@@ -26,7 +26,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar, Token
 from copy import deepcopy
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from .durations import Duration, seconds
 from .entry import MISSING, Entry, Missing
@@ -34,11 +34,18 @@ from .errors import LoadAborted, StillroomError, UncacheableArgument
 from .kinds import Recording
 from .settings import text
 
+if TYPE_CHECKING:
+    from .policy import Policy
+
 __all__ = ["Load", "LoadTags", "Said", "current_load", "repeat", "within"]
 
 
 class Said:
     """What a load is asked, and what it says of its value; the engine reads it when the function has returned.
+
+    Args:
+        key: returns what the entry is called.
+        policy: what holds for the value if nothing is said of it.
 
     Attributes:
         given: the value that is still stored, as the function knows it; ``MISSING`` if it has not asked.
@@ -58,8 +65,14 @@ class Said:
     aborted: LoadAborted | None = None
     _added: dict[str, None] | None = None
 
-    def __init__(self, key: Callable[[], str]) -> None:
+    def __init__(self, key: Callable[[], str], policy: Policy) -> None:
         self._key = key
+        self._policy = policy
+
+    @property
+    def policy(self) -> Policy:
+        """What holds for the value if nothing is said of it."""
+        return self._policy
 
     @property
     def key(self) -> str:
@@ -77,12 +90,13 @@ class Said:
     @property
     def usual_ttl(self) -> float:
         """For how many seconds a value is fresh unless the load says otherwise; ``inf`` also if that is not known yet."""
-        return math.inf
+        ttl = self.policy.ttl
+        return ttl if isinstance(ttl, float) else math.inf
 
     @property
     def copies(self) -> bool:
         """Whether values are copied on their way out."""
-        return False
+        return self.policy.copy
 
     @property
     def added(self) -> tuple[str, ...]:

@@ -120,7 +120,7 @@ class Names:
         _check_load(load, runtime)
         key, policy = self._key(name), self._policy(ttl)
         if not self._core.enabled:
-            return await self._bypass(key, load, runtime)
+            return await self._bypass(key, load, policy, runtime)
         source = Source("get_or_load", policy, self._core.ledger, awaits=not runtime.blocking)
         run = load if runtime.blocking else _awaiting(load)
         call = Call(source, Lookup(key, _generations(tags)), run, lambda: {"name": name})
@@ -145,10 +145,10 @@ class Names:
         now = self._core.clock.now()
         return [MISSING if not is_fresh(one.entry, now) or _is_error(one.entry) else one.entry for one in readings]
 
-    async def _bypass(self, key: Key, load: Callable[[], Any], runtime: Runtime) -> Answer:
+    async def _bypass(self, key: Key, load: Callable[[], Any], policy: Policy, runtime: Runtime) -> Answer:
         self._core.note_bypass(self._core.ledger, key.text, "get_or_load")
         try:
-            with within(Said(lambda: key.text)):
+            with within(Said(lambda: key.text, policy)):
                 value = load() if runtime.blocking else await _awaiting(load)()
         except Exception as error:
             return Answer(None, error, Outcome.BYPASS)

@@ -443,6 +443,7 @@ def test_what_the_function_says_counts_for_all_items_of_the_run(
 
     def act() -> None:
         load = current_load()
+        assert load.ttl == 60
         load.ttl = 10
         load.tags.add("late")
         assert not load.has_stale

@@ -107,9 +107,10 @@ def test_a_generator_cannot_return_what_it_gave_before(cache: Cache) -> None:
 
 
 def test_functions_that_ask_for_their_load_work_with_the_cache_switched_off(cache: Cache, run: Callable[[Any], Any]) -> None:
-    @cache(key="plain:{k}")
+    @cache(key="plain:{k}", ttl=60)
     def plain(k: int) -> str:
         current_load().tags.add("any")
+        assert current_load().ttl == 60
         return current_load().key
 
     @cache()
@@ -138,7 +139,8 @@ def test_functions_that_ask_for_their_load_work_with_the_cache_switched_off(cach
         return [await steps.asend(None), await steps.asend(2), [item async for item in asynchronous.bypass(3)]]
 
     with cache.disabled():
-        assert plain(1) == "plain:1"
+        assert [plain(1), plain.refresh(1)] == ["plain:1", "plain:1"]
+        assert cache.get_or_load("name", lambda: current_load().ttl, ttl=60) == 60
         assert run(coroutine(1)) == 1
         steps: Any = generator(1)
         assert [next(steps), steps.send(2), list(generator.bypass(3))] == [1, 2, [3, None]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from ..entry import MISSING, Entry, Generations, Missing
@@ -10,6 +9,7 @@ from ..load import Said
 from .generations import tag_generation
 
 if TYPE_CHECKING:
+    from ..policy import Policy
     from ..protocols import Lease
     from .call import Call
 
@@ -46,15 +46,9 @@ class Run(Said):
         return MISSING if self.lease is None else self.lease.reading.entry
 
     @property
-    def usual_ttl(self) -> float:
-        """The ttl of the policy."""
-        ttl = self.call.source.policy.ttl
-        return ttl if isinstance(ttl, float) else math.inf
-
-    @property
-    def copies(self) -> bool:
-        """Whether the policy copies values."""
-        return self.call.source.policy.copy
+    def policy(self) -> Policy:
+        """What holds for the value if nothing is said of it."""
+        return self.call.source.policy
 
     @property
     def generations(self) -> Generations:
