@@ -99,8 +99,43 @@ def test_several_caches_share_the_families_of_a_registry() -> None:
     ends[0]()
     (family,) = [family for family in registry.collect() if family.name == "stillroom_calls"]
     assert {sample.labels["cache"] for sample in family.samples} == {"other"}
+    (loads,) = [family for family in registry.collect() if family.name == "stillroom_load_seconds"]
+    assert {sample.labels["cache"] for sample in loads.samples} == {"other"}
     prometheus.export(caches["one"], registry=registry, name="one")()
     ends[1]()
+
+
+def test_opentelemetry_shows_several_caches() -> None:
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader])
+    caches = {name: Cache() for name in ("one", "other")}
+    ends = [opentelemetry.export(cache, provider=provider, name=name) for name, cache in caches.items()]
+    for cache in caches.values():
+        use(cache)
+    assert collected(reader)["stillroom.entries"] == {("one",): 2, ("other",): 2}
+    with pytest.raises(ConfigurationError, match="called 'one' already"):
+        opentelemetry.export(Cache(), provider=provider, name="one")
+    ends[0]()
+    assert collected(reader)["stillroom.entries"] == {("other",): 2}
+    opentelemetry.export(caches["one"], provider=provider, name="one")()
+    ends[1]()
+    provider.shutdown()
+
+
+def test_what_cannot_be_shown_is_refused() -> None:
+    wrong: Any = 5
+    exports: Any = (
+        lambda **given: prometheus.export(**{"cache": Cache(), "registry": CollectorRegistry(), **given}),
+        lambda **given: opentelemetry.export(**{"cache": Cache(), "provider": MeterProvider(), **given}),
+    )
+    for export, place in zip(exports, ("registry", "provider"), strict=True):
+        for setting in ("cache", place, "name"):
+            with pytest.raises(ConfigurationError, match=f"{setting} must") as caught:
+                export(**{setting: wrong})
+            assert caught.value.setting == setting
+    with pytest.raises(ConfigurationError, match="level must") as caught:
+        log_events(Cache(), level="INFO")  # type: ignore[arg-type]
+    assert caught.value.setting == "level"
 
 
 def test_opentelemetry_collects_the_same() -> None:
@@ -161,11 +196,12 @@ def test_there_are_never_more_series_than_functions_have_room(monkeypatch: pytes
     end()
 
 
-def test_a_cache_that_is_shown_no_more_is_let_go() -> None:
-    registry = CollectorRegistry()
-    end = prometheus.export(Cache(), registry=registry)
-    end()
-    del end
+@pytest.mark.parametrize("way", ["prometheus", "opentelemetry"])
+def test_a_cache_that_is_shown_no_more_is_let_go(way: str) -> None:
+    registry, provider = CollectorRegistry(), MeterProvider()
+    prometheus.export(Cache(), registry=registry)() if way == "prometheus" else opentelemetry.export(
+        Cache(), provider=provider
+    )()
     gc.collect()
     assert not [one for one in gc.get_objects() if isinstance(one, measures.Measures)]
 

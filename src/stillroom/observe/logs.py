@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
+from ..errors import ConfigurationError
 from .events import (
     CallRefused,
     EntryUnreadable,
@@ -50,9 +51,14 @@ def log_events(cache: Measured, *kinds: type[Event], level: int = logging.INFO) 
         *kinds: types of events; `TROUBLE` if none are given.
         level: the level of the records.
 
+    Raises:
+        ConfigurationError: the level is no number, or a kind is no type of event.
+
     Example:
         >>> stop = log_events(cache)
     """
+    if isinstance(level, bool) or not isinstance(level, int):
+        raise ConfigurationError(f"level must be a number such as logging.INFO, not {level!r}", setting="level", given=level)
     logger = logging.getLogger("stillroom.events")
 
     def write(event: Any) -> None:

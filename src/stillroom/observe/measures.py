@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
+from ..errors import ConfigurationError
+from ..settings import text
 from .events import (
     CallRefused,
     EntryUnreadable,
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from ..stores.outage import Health
     from .stats import Stats
 
-__all__ = ["BUCKETS", "Measured", "Measures", "Sample"]
+__all__ = ["BUCKETS", "Measured", "Measures", "Sample", "Shown"]
 
 MOST_FUNCTIONS: Final = 500
 """So many functions have series of their own."""
@@ -101,6 +103,47 @@ class Sample(NamedTuple):
     value: float
     labels: dict[str, str]
     is_total: bool = True
+
+
+class Shown:
+    """The caches that are shown in one place, each by a name of its own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._measures: dict[str, Measures] = {}
+
+    def add(self, name: str, cache: Measured, observe_load: Callable[[str, float], object]) -> Callable[[], None]:
+        """Show one more cache, and return what ends that.
+
+        Raises:
+            ConfigurationError: it is none, or another one has the name.
+        """
+        if not callable(getattr(cache, "stats_by_function", None)):
+            raise ConfigurationError(f"cache must be a Cache, not {cache!r}", setting="cache", given=cache)
+        with self._lock:
+            if text(name, "name") in self._measures:
+                raise ConfigurationError(
+                    f"name must tell caches that are shown together apart: there is one called {name!r} already",
+                    setting="name",
+                    given=name,
+                )
+            measures = self._measures[name] = Measures(cache, observe_load)
+
+        def end() -> None:
+            measures.close()
+            with self._lock:
+                if self._measures.get(name) is measures:
+                    del self._measures[name]
+
+        return end
+
+    def samples(self) -> Iterator[tuple[str, Sample]]:
+        """Yield all numbers of this moment, with the name of the cache that each is of."""
+        with self._lock:
+            shown = list(self._measures.items())
+        for name, measures in shown:
+            for sample in measures.samples():
+                yield name, sample
 
 
 class Measures:

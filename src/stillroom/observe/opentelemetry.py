@@ -7,12 +7,14 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import threading
+import weakref
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
-from .measures import BUCKETS, COUNTED, Measured, Measures
+from .measures import BUCKETS, COUNTED, Measured, Shown
 
 try:
     from opentelemetry import metrics
@@ -23,7 +25,7 @@ except ImportError as _error:
     ) from _error
 
 if TYPE_CHECKING:
-    from opentelemetry.metrics import CallbackOptions, MeterProvider
+    from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider
 
 __all__ = ["export"]
 
@@ -40,29 +42,53 @@ def export(cache: Measured, *, provider: MeterProvider | None = None, name: str 
         cache: the cache.
         provider: gives the meter; the global one if ``None``.
         name: the value of the attribute ``cache``, which tells several caches of one process apart.
+
+    Raises:
+        ConfigurationError: one of them makes no sense, or another cache of this provider has the name.
     """
-    meter = metrics.get_meter("stillroom", meter_provider=provider)
-    loads = meter.create_histogram(
-        "stillroom.load.duration", "s", "How long loads took.", explicit_bucket_boundaries_advisory=list(BUCKETS)
-    )
-    measures = Measures(cache, lambda function, seconds: loads.record(seconds, {"cache": name, "function": function}))
-    is_open = [True]
+    if provider is not None and not callable(getattr(provider, "get_meter", None)):
+        raise ConfigurationError(f"provider must be a MeterProvider, not {provider!r}", setting="provider", given=provider)
+    place: object = metrics if provider is None else provider
+    with _making:
+        instruments = _instruments.get(place)
+        if instruments is None:
+            instruments = _instruments[provider or metrics] = _Instruments(
+                metrics.get_meter("stillroom", meter_provider=provider)
+            )
+    return instruments.add(cache, name)
 
-    def observed(which: str, _: CallbackOptions) -> Iterable[Observation]:
-        if not is_open[0]:
-            return []
-        return [
-            Observation(sample.value, {"cache": name, **sample.labels}) for sample in measures.samples() if sample.name == which
-        ]
 
-    for total in _TOTALS:
-        meter.create_observable_counter(f"stillroom.{total}", [partial(observed, total)])
-    for level in _LEVELS:
-        create: Any = meter.create_observable_gauge
-        create(f"stillroom.{level}", [partial(observed, level)])
+class _Instruments:
+    """The instruments of one meter, for all caches that it shows: a meter takes no second one of the same name.
 
-    def end() -> None:
-        is_open[0] = False
-        measures.close()
+    An instrument is there for good; of a cache that is shown no more, nothing stays with it.
+    """
 
-    return end
+    def __init__(self, meter: Meter) -> None:
+        self._shown = Shown()
+        self._loads = meter.create_histogram(
+            "stillroom.load.duration", "s", "How long loads took.", explicit_bucket_boundaries_advisory=list(BUCKETS)
+        )
+        for total in _TOTALS:
+            meter.create_observable_counter(f"stillroom.{total}", [partial(self._observed, total)])
+        for level in _LEVELS:
+            create: Any = meter.create_observable_gauge
+            create(f"stillroom.{level}", [partial(self._observed, level)])
+
+    def add(self, cache: Measured, name: str) -> Callable[[], None]:
+        """Show one more cache, and return what ends that."""
+
+        def observe_load(function: str, seconds: float) -> None:
+            self._loads.record(seconds, {"cache": name, "function": function})
+
+        return self._shown.add(name, cache, observe_load)
+
+    def _observed(self, which: str, _: CallbackOptions) -> Iterator[Observation]:
+        for name, sample in self._shown.samples():
+            if sample.name == which:
+                yield Observation(sample.value, {"cache": name, **sample.labels})
+
+
+_making = threading.Lock()
+_instruments: weakref.WeakKeyDictionary[object, _Instruments] = weakref.WeakKeyDictionary()
+"""By their provider; those of the global one by the module that knows it."""

@@ -15,17 +15,16 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
-from ..settings import text
-from .measures import BUCKETS, Measured, Measures
+from .measures import BUCKETS, Measured, Shown
 
 try:
-    from prometheus_client import REGISTRY, Histogram
+    from prometheus_client import REGISTRY, CollectorRegistry, Histogram
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 except ImportError as _error:
     raise ConfigurationError("this needs prometheus-client: pip install 'stillroom[prometheus]'", setting="export") from _error
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry, Metric
+    from prometheus_client import Metric
 
 __all__ = ["export"]
 
@@ -41,40 +40,36 @@ def export(cache: Measured, *, registry: CollectorRegistry = REGISTRY, name: str
         name: the value of the label ``cache``, which tells several caches of one process apart.
 
     Raises:
-        ConfigurationError: another cache of this registry has the name.
+        ConfigurationError: one of them makes no sense, or another cache of this registry has the name.
     """
+    if not isinstance(registry, CollectorRegistry):
+        raise ConfigurationError(f"registry must be a CollectorRegistry, not {registry!r}", setting="registry", given=registry)
     with _registering:
         collector = _collectors.get(registry)
         if collector is None:
             collector = _collectors[registry] = _Collector()
             registry.register(collector)
-        return collector.add(cache, name)
+    return collector.add(cache, name)
 
 
 class _Collector:
     """What a registry asks of all caches that it shows: each measure is one family, whichever cache it is of."""
 
     def __init__(self) -> None:
-        self._measures: dict[str, Measures] = {}
-        self._loads = Histogram(
-            "stillroom_load_seconds", "How long loads took.", ("cache", "function"), buckets=BUCKETS, registry=None
-        )
+        self._shown = Shown()
+        self._loads: dict[str, Histogram] = {}
 
     def add(self, cache: Measured, name: str) -> Callable[[], None]:
         """Show one more cache, and return what ends that."""
-        if text(name, "name") in self._measures:
-            raise ConfigurationError(
-                f"name must tell the caches of a registry apart: there is one called {name!r} already",
-                setting="name",
-                given=name,
-            )
-        measures = Measures(cache, lambda function, seconds: self._loads.labels(name, function).observe(seconds))
-        self._measures[name] = measures
+        labels = ("cache", "function")
+        loads = Histogram("stillroom_load_seconds", "How long loads took.", labels, buckets=BUCKETS, registry=None)
+        close = self._shown.add(name, cache, lambda function, seconds: loads.labels(name, function).observe(seconds))
+        self._loads[name] = loads
 
         def end() -> None:
-            measures.close()
-            if self._measures.get(name) is measures:
-                del self._measures[name]
+            close()
+            if self._loads.get(name) is loads:
+                del self._loads[name]
 
         return end
 
@@ -85,15 +80,19 @@ class _Collector:
     def collect(self) -> Iterator[Metric]:
         """Return all numbers of this moment."""
         families: dict[str, Any] = {}
-        for cache, measures in list(self._measures.items()):
-            for name, about, value, labels, is_total in measures.samples():
-                family = families.get(name)
-                if family is None:
-                    kind = CounterMetricFamily if is_total else GaugeMetricFamily
-                    family = families[name] = kind(f"stillroom_{name}", about, labels=("cache", *labels))
-                family.add_metric((cache, *labels.values()), value)
+        for cache, (name, about, value, labels, is_total) in self._shown.samples():
+            family = families.get(name)
+            if family is None:
+                kind = CounterMetricFamily if is_total else GaugeMetricFamily
+                family = families[name] = kind(f"stillroom_{name}", about, labels=("cache", *labels))
+            family.add_metric((cache, *labels.values()), value)
+        for histogram in list(self._loads.values()):
+            for family in histogram.collect():
+                if family.name in families:
+                    families[family.name].samples.extend(family.samples)
+                else:
+                    families[family.name] = family
         yield from families.values()
-        yield from self._loads.collect()
 
 
 _registering = threading.Lock()
