@@ -208,8 +208,8 @@ def _made(core: Core, function: Any, plan: _Plan) -> tuple[Any, Cached]:
     if plan.window is not None:
         operations.collector = _collector(core, kind, plan.window, plan.max_size)
     p = parameters.prefix
-    body = f"    return {'await ' if kind.is_async else ''}{p}call({parameters.bound})\n"
-    caller = compiled(function, parameters, body, {f"{p}call": operations.call}, awaits=kind.is_async)
+    body = f"    return {'await ' if kind.is_async else ''}{p}batch({parameters.bound})\n"
+    caller = compiled(function, parameters, body, {f"{p}batch": operations.call}, awaits=kind.is_async)
     dressed: Any = update_wrapper(caller, function)
     for helper in HELPERS:
         setattr(dressed, helper, getattr(operations, helper))

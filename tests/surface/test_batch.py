@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -176,6 +177,26 @@ def test_an_item_that_is_gone_is_not_served_stale(
             rows([1])
     else:
         assert rows([1]) == {}
+
+
+class Callee:
+    """A batch function that is an object."""
+
+    def __call__(self, ids: list[int]) -> list[int]:
+        return ids
+
+
+def größen(ids: list[int]) -> list[int]:
+    return ids
+
+
+@pytest.mark.parametrize("function", [lambda ids: ids, größen, Callee(), partial(lambda ids: ids)])
+def test_functions_whose_names_are_no_plain_words(cache: Cache, function: Callable[[list[int]], list[int]]) -> None:
+    rows = cache.batch(ttl=60, name="rows", returns=list)(function)
+    for _ in range(2):
+        assert rows([1, 2]) == [1, 2]
+    assert rows.one(1) == 1
+    assert rows.stats.loads == 1
 
 
 def test_other_arguments_are_part_of_the_key(cache: Cache) -> None:
