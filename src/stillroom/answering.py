@@ -168,7 +168,7 @@ class Answering:
         load: Callable[[], Any] = partial(self.function, *args, **kwargs)
         if self._records:
             load = self.kind.recorded(load)
-        return Call(self.source, self.lookup(values), load, partial(self.keying.arguments, values))
+        return Call(self.source, self.lookup(values), load, partial(self.keying.arguments, values), self.core.clock.now())
 
     def lookup(self, values: tuple[Any, ...]) -> Lookup:
         """Return the key of a call, with the generations that it goes by."""

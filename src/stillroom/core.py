@@ -295,7 +295,7 @@ class Core:
         """Count and announce a call that goes past the cache."""
         ledger.count(Outcome.BYPASS)
         if self.hub.hears_calls:
-            self.hub.announcer.call_answered(key, function, Outcome.BYPASS, self.store.name, None)
+            self.hub.announcer.call_answered(key, function, Outcome.BYPASS, self.store.name, None, None)
 
     def given(self, answer: Answer) -> Any:
         """Return the value of an answer as a caller of a verb gets it, or raise its error."""

@@ -123,7 +123,7 @@ class Names:
             return await self._bypass(key, load, policy, runtime)
         source = Source("get_or_load", policy, self._core.ledger, awaits=not runtime.blocking)
         run = load if runtime.blocking else _awaiting(load)
-        call = Call(source, Lookup(key, _generations(tags)), run, lambda: {"name": name})
+        call = Call(source, Lookup(key, _generations(tags)), run, lambda: {"name": name}, self._core.clock.now())
         return await self._side.engine.fetch(call)
 
     async def clear(self) -> None:

@@ -17,6 +17,7 @@ from stillroom import Cache, ConfigurationError, RateLimited
 from stillroom.observe import measures, opentelemetry, prometheus
 from stillroom.observe.events import LoadFinished
 from stillroom.observe.logs import log_events
+from stillroom.testing import FakeClock
 
 
 def use(cache: Cache) -> None:
@@ -170,6 +171,32 @@ def collected(reader: InMemoryMetricReader) -> dict[str, dict[tuple[str, ...], f
                     points[tuple(labels.values())] = value
                 found[metric.name] = points
     return found
+
+
+def test_calls_are_timed_on_request() -> None:
+    reader, clock = InMemoryMetricReader(), FakeClock()
+    provider, registry, cache = MeterProvider([reader]), CollectorRegistry(), Cache(clock=clock)
+    with pytest.raises(ConfigurationError, match="times_calls must"):
+        prometheus.export(cache, registry=registry, times_calls=5)  # type: ignore[arg-type]
+    ends = [
+        prometheus.export(cache, registry=registry, times_calls=True),
+        opentelemetry.export(cache, provider=provider, times_calls=True),
+    ]
+    function = cache(ttl=60, name="slow")(lambda: clock.advance(2))
+    for _ in range(3):
+        function()
+    function.bypass()
+    labels = {"cache": "default", "function": "slow"}
+    for outcome, seconds, count in (("miss", 2, 1), ("hit", 0, 2)):
+        told = {**labels, "outcome": outcome}
+        assert registry.get_sample_value("stillroom_call_seconds_sum", told) == seconds
+        assert registry.get_sample_value("stillroom_call_seconds_bucket", {**told, "le": "1.0"}) == (0 if seconds else count)
+        assert collected(reader)["stillroom.call.duration"][("default", "slow", outcome)] == count
+    assert registry.get_sample_value("stillroom_call_seconds_count", {**labels, "outcome": "bypass"}) is None
+    for end in ends:
+        end()
+    assert not cache._core.hub.hears_calls
+    provider.shutdown()
 
 
 def test_hits_go_on_taking_the_plain_hit_path() -> None:

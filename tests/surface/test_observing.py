@@ -46,8 +46,8 @@ def test_every_call_below_is_listed(cache: Any, clock: FakeClock) -> None:
         f(1)
         f.refresh(1)
         f.bypass(1)
-    assert calls[0] == CallAnswered("f(1)", "f", Outcome.MISS, cache._core.store.name, 60.0)
-    assert calls[1] == CallAnswered("f(1)", "f", Outcome.HIT, cache._core.store.name, 50.0)
+    assert calls[0] == CallAnswered("f(1)", "f", Outcome.MISS, cache._core.store.name, 60.0, 0.0)
+    assert calls[1] == CallAnswered("f(1)", "f", Outcome.HIT, cache._core.store.name, 50.0, 0.0)
     assert outcomes(calls) == ["miss", "hit", "refresh", "bypass"]
     f(1)
     assert len(calls) == 4
@@ -76,6 +76,25 @@ def test_every_outcome_is_told(cache: Any, clock: FakeClock) -> None:
     assert calls[2].ttl == -1.0
     assert calls[3].ttl is None
     assert f.stats.calls == 5
+
+
+def test_how_long_an_answer_took_is_told(cache: Any, clock: FakeClock) -> None:
+    @cache(ttl=60, name="f")
+    def f(a):
+        clock.advance(2)
+        return a
+
+    rows = cache.batch(ttl=60, returns=list)(lambda ids: [f(one) for one in ids])
+    with cache.detect() as calls:
+        f(1)
+        f(1)
+        f.many([1, 2])
+        cache.get_or_load("name", lambda: f(3))
+        rows([1, 4])
+        f.bypass(5)
+    of_f = [call.seconds for call in calls if call.function == "f"]
+    assert of_f == [2.0, 0.0, 0.0, 2.0, 2.0, 0.0, 2.0, None]
+    assert [call.seconds for call in calls if call.function != "f"] == [2.0, 2.0, 2.0]
 
 
 def test_calls_within_calls_are_listed_innermost_first(cache: Any) -> None:
@@ -294,12 +313,12 @@ def test_everything_that_happens_is_told(cache: Any) -> None:
     error, store = heard[2].error, cache._core.store.name  # type: ignore[attr-defined]
     assert heard == [
         LoadFinished("f(1)", "f", 0.0, True),
-        CallAnswered("f(1)", "f", Outcome.MISS, store, 60.0),
+        CallAnswered("f(1)", "f", Outcome.MISS, store, 60.0, 0.0),
         LoadFailed("f(0)", "f", error, rescued=False, behind=False),
-        CallAnswered("f(0)", "f", Outcome.ERROR, store, None),
+        CallAnswered("f(0)", "f", Outcome.ERROR, store, None, 0.0),
         heard[4],
         LoadFinished("f(3)", "f", 0.0, False),
-        CallAnswered("f(3)", "f", Outcome.MISS, store, None),
+        CallAnswered("f(3)", "f", Outcome.MISS, store, None, 0.0),
         Invalidated(keys=("f(1)",)),
         Invalidated(function="f"),
         Invalidated(tags=("t",), namespace="n"),

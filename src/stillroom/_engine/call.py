@@ -51,17 +51,24 @@ class Call:
         lookup: the key, with the generations that its entry must belong to.
         load: runs the user's function with the arguments of this call.
         arguments: the arguments by name, for rules that depend on them.
+        came: when the caller came.
     """
 
-    __slots__ = ("arguments", "load", "lookup", "source")
+    __slots__ = ("arguments", "came", "load", "lookup", "source")
 
     def __init__(
-        self, source: Source, lookup: Lookup, load: Callable[[], Any], arguments: Callable[[], Mapping[str, object]]
+        self,
+        source: Source,
+        lookup: Lookup,
+        load: Callable[[], Any],
+        arguments: Callable[[], Mapping[str, object]],
+        came: float,
     ) -> None:
         self.source = source
         self.lookup = lookup
         self.load = load
         self.arguments = arguments
+        self.came = came
 
     @property
     def key(self) -> Key:

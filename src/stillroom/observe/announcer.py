@@ -40,8 +40,10 @@ class Announcer:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
 
-    def call_answered(self, key: str, function: str, outcome: Outcome, store: str, ttl: float | None) -> None:
-        self._hub.answered(CallAnswered(key, function, outcome, store, ttl))
+    def call_answered(
+        self, key: str, function: str, outcome: Outcome, store: str, ttl: float | None, seconds: float | None
+    ) -> None:
+        self._hub.answered(CallAnswered(key, function, outcome, store, ttl, seconds))
 
     def call_refused(self, guard: str, key: str, function: str, error: Refused) -> None:
         if self._hub.wants(CallRefused):

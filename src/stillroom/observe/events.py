@@ -46,6 +46,7 @@ class CallAnswered(Event):
         outcome: how the call was answered.
         store: the name of the store that was asked.
         ttl: for how many more seconds the value is fresh; ``None`` if nothing is stored, zero or less if it is stale.
+        seconds: how long the answer took; ``None`` if the call goes past the cache, which is told before it does.
     """
 
     key: str
@@ -53,6 +54,7 @@ class CallAnswered(Event):
     outcome: Outcome
     store: str
     ttl: float | None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

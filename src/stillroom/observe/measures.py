@@ -10,11 +10,13 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 
 from ..errors import ConfigurationError
+from ..policy import flag
 from ..settings import text
 from .events import (
+    CallAnswered,
     CallRefused,
     EntryUnreadable,
     Event,
@@ -32,14 +34,49 @@ if TYPE_CHECKING:
     from ..stores.outage import Health
     from .stats import Stats
 
-__all__ = ["BUCKETS", "Measured", "Measures", "Sample", "Shown"]
+__all__ = ["DISTRIBUTIONS", "Distribution", "Measured", "Measures", "Observe", "Sample", "Shown"]
 
 MOST_FUNCTIONS: Final = 500
 """So many functions have series of their own."""
 OTHERS: Final = "others"
 
-BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-"""The upper bounds of the buckets of load times, in seconds."""
+
+class Distribution(NamedTuple):
+    """How a measure is spread.
+
+    Attributes:
+        of: what it measures.
+        unit: in what.
+        about: the same in words.
+        labels: what each single one is told apart by.
+        buckets: the upper bounds of the buckets that they are counted in.
+    """
+
+    of: str
+    unit: str
+    about: str
+    labels: tuple[str, ...]
+    buckets: tuple[float, ...]
+
+
+LOADS: Final = Distribution(
+    "load",
+    "seconds",
+    "How long loads took.",
+    ("function",),
+    (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
+)
+CALLS: Final = Distribution(
+    "call",
+    "seconds",
+    "How long calls took to answer.",
+    ("function", "outcome"),
+    (0.00001, 0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0),
+)
+DISTRIBUTIONS: Final = (LOADS, CALLS)
+
+Observe: TypeAlias = "Callable[[Distribution, tuple[str, ...], float], object]"
+"""Is told of a single measure: which distribution it belongs to, the values of its labels, and how much it is."""
 
 OUTCOMES: Final = {
     "hit": "hits",
@@ -112,11 +149,17 @@ class Shown:
         self._lock = threading.Lock()
         self._measures: dict[str, Measures] = {}
 
-    def add(self, name: str, cache: Measured, observe_load: Callable[[str, float], object]) -> Callable[[], None]:
+    def add(self, name: str, cache: Measured, observe: Observe, *, times_calls: bool) -> Callable[[], None]:
         """Show one more cache, and return what ends that.
 
+        Args:
+            name: what it is called here.
+            cache: the cache.
+            observe: see `Measures`.
+            times_calls: see `Measures`.
+
         Raises:
-            ConfigurationError: it is none, or another one has the name.
+            ConfigurationError: one of them makes no sense, or another cache has the name.
         """
         if not callable(getattr(cache, "stats_by_function", None)):
             raise ConfigurationError(f"cache must be a Cache, not {cache!r}", setting="cache", given=cache)
@@ -127,7 +170,7 @@ class Shown:
                     setting="name",
                     given=name,
                 )
-            measures = self._measures[name] = Measures(cache, observe_load)
+            measures = self._measures[name] = Measures(cache, observe, times_calls=flag(times_calls, "times_calls"))
 
         def end() -> None:
             measures.close()
@@ -151,16 +194,17 @@ class Measures:
 
     Args:
         cache: the cache.
-        observe_load: is told how many seconds a load of a function took.
+        observe: is told of what is spread, each time that it happens.
+        times_calls: time calls too, hits among them, which then take the way through the engine.
     """
 
-    def __init__(self, cache: Measured, observe_load: Callable[[str, float], object]) -> None:
+    def __init__(self, cache: Measured, observe: Observe, *, times_calls: bool) -> None:
         self._cache = cache
-        self._observe_load = observe_load
+        self._observe = observe
         self._lock = threading.Lock()
         self._counts: Counter[tuple[type[Event], tuple[tuple[str, str], ...]]] = Counter()
         self._named: set[str] = set()
-        self.close = cache.subscribe(self._hear, LoadFinished, *COUNTED)
+        self.close = cache.subscribe(self._hear, LoadFinished, *COUNTED, *((CallAnswered,) if times_calls else ()))
 
     def samples(self) -> Iterator[Sample]:
         """Yield all numbers of this moment, those of one name together."""
@@ -211,7 +255,11 @@ class Measures:
 
     def _hear(self, event: Any) -> None:
         if isinstance(event, LoadFinished):
-            self._observe_load(self._name(event.function), event.seconds)
+            self._observe(LOADS, (self._name(event.function),), event.seconds)
+            return
+        if isinstance(event, CallAnswered):
+            if event.seconds is not None:
+                self._observe(CALLS, (self._name(event.function), event.outcome.value), event.seconds)
             return
         labels = tuple(self._labels(event))
         with self._lock:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
-from .measures import BUCKETS, COUNTED, Measured, Shown
+from .measures import COUNTED, DISTRIBUTIONS, Distribution, Measured, Shown
 
 try:
     from opentelemetry import metrics
@@ -25,23 +25,28 @@ except ImportError as _error:
     ) from _error
 
 if TYPE_CHECKING:
-    from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider
+    from opentelemetry.metrics import CallbackOptions, Histogram, Meter, MeterProvider
 
 __all__ = ["export"]
 
 _TOTALS = ("calls", "loads", "evictions", *(name for name, _ in COUNTED.values()))
+_NAMES = {"seconds": ("duration", "s")}
+"""What OpenTelemetry calls what is measured in a unit, and the unit."""
 _LEVELS = ("entries", "store_up", "invalidations_pending")
 
 
-def export(cache: Measured, *, provider: MeterProvider | None = None, name: str = "default") -> Callable[[], None]:
+def export(
+    cache: Measured, *, provider: MeterProvider | None = None, name: str = "default", times_calls: bool = False
+) -> Callable[[], None]:
     """Show what there is to measure of a cache as instruments of OpenTelemetry, and return what ends that.
 
-    Nothing is done for a hit: calls are counted by the functions themselves, and read when a reader collects.
+    Unless calls are timed, nothing is done for a hit: the functions count it themselves, and are asked when a reader collects.
 
     Args:
         cache: the cache.
         provider: gives the meter; the global one if ``None``.
         name: the value of the attribute ``cache``, which tells several caches of one process apart.
+        times_calls: show how long calls took to answer, by outcome; each hit then takes the way through the engine.
 
     Raises:
         ConfigurationError: one of them makes no sense, or another cache of this provider has the name.
@@ -55,7 +60,7 @@ def export(cache: Measured, *, provider: MeterProvider | None = None, name: str 
             instruments = _instruments[provider or metrics] = _Instruments(
                 metrics.get_meter("stillroom", meter_provider=provider)
             )
-    return instruments.add(cache, name)
+    return instruments.add(cache, name, times_calls)
 
 
 class _Instruments:
@@ -66,27 +71,32 @@ class _Instruments:
 
     def __init__(self, meter: Meter) -> None:
         self._shown = Shown()
-        self._loads = meter.create_histogram(
-            "stillroom.load.duration", "s", "How long loads took.", explicit_bucket_boundaries_advisory=list(BUCKETS)
-        )
+        self._histograms = {one: _histogram(meter, one) for one in DISTRIBUTIONS}
         for total in _TOTALS:
             meter.create_observable_counter(f"stillroom.{total}", [partial(self._observed, total)])
         for level in _LEVELS:
             create: Any = meter.create_observable_gauge
             create(f"stillroom.{level}", [partial(self._observed, level)])
 
-    def add(self, cache: Measured, name: str) -> Callable[[], None]:
+    def add(self, cache: Measured, name: str, times_calls: bool) -> Callable[[], None]:
         """Show one more cache, and return what ends that."""
 
-        def observe_load(function: str, seconds: float) -> None:
-            self._loads.record(seconds, {"cache": name, "function": function})
+        def observe(which: Distribution, labels: tuple[str, ...], value: float) -> None:
+            self._histograms[which].record(value, {"cache": name, **dict(zip(which.labels, labels, strict=True))})
 
-        return self._shown.add(name, cache, observe_load)
+        return self._shown.add(name, cache, observe, times_calls=times_calls)
 
     def _observed(self, which: str, _: CallbackOptions) -> Iterator[Observation]:
         for name, sample in self._shown.samples():
             if sample.name == which:
                 yield Observation(sample.value, {"cache": name, **sample.labels})
+
+
+def _histogram(meter: Meter, of: Distribution) -> Histogram:
+    measure, unit = _NAMES[of.unit]
+    return meter.create_histogram(
+        f"stillroom.{of.of}.{measure}", unit, of.about, explicit_bucket_boundaries_advisory=list(of.buckets)
+    )
 
 
 _making = threading.Lock()

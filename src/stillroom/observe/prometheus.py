@@ -11,33 +11,33 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from ..errors import ConfigurationError
-from .measures import BUCKETS, Measured, Shown
+from .measures import DISTRIBUTIONS, Distribution, Measured, Shown
 
 try:
     from prometheus_client import REGISTRY, CollectorRegistry, Histogram
-    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 except ImportError as _error:
     raise ConfigurationError("this needs prometheus-client: pip install 'stillroom[prometheus]'", setting="export") from _error
-
-if TYPE_CHECKING:
-    from prometheus_client import Metric
 
 __all__ = ["export"]
 
 
-def export(cache: Measured, *, registry: CollectorRegistry = REGISTRY, name: str = "default") -> Callable[[], None]:
+def export(
+    cache: Measured, *, registry: CollectorRegistry = REGISTRY, name: str = "default", times_calls: bool = False
+) -> Callable[[], None]:
     """Show what there is to measure of a cache in a registry, and return what ends that.
 
-    Nothing is done for a hit: calls are counted by the functions themselves, and read when Prometheus asks.
+    Unless calls are timed, nothing is done for a hit: the functions count it themselves, and are asked when Prometheus asks.
 
     Args:
         cache: the cache.
         registry: where Prometheus looks.
         name: the value of the label ``cache``, which tells several caches of one process apart.
+        times_calls: show how long calls took to answer, by outcome; each hit then takes the way through the engine.
 
     Raises:
         ConfigurationError: one of them makes no sense, or another cache of this registry has the name.
@@ -49,7 +49,7 @@ def export(cache: Measured, *, registry: CollectorRegistry = REGISTRY, name: str
         if collector is None:
             collector = _collectors[registry] = _Collector()
             registry.register(collector)
-    return collector.add(cache, name)
+    return collector.add(cache, name, times_calls)
 
 
 class _Collector:
@@ -57,19 +57,22 @@ class _Collector:
 
     def __init__(self) -> None:
         self._shown = Shown()
-        self._loads: dict[str, Histogram] = {}
+        self._histograms: dict[str, dict[Distribution, Histogram]] = {}
 
-    def add(self, cache: Measured, name: str) -> Callable[[], None]:
+    def add(self, cache: Measured, name: str, times_calls: bool) -> Callable[[], None]:
         """Show one more cache, and return what ends that."""
-        labels = ("cache", "function")
-        loads = Histogram("stillroom_load_seconds", "How long loads took.", labels, buckets=BUCKETS, registry=None)
-        close = self._shown.add(name, cache, lambda function, seconds: loads.labels(name, function).observe(seconds))
-        self._loads[name] = loads
+        histograms = {one: _histogram(one) for one in DISTRIBUTIONS}
+
+        def observe(which: Distribution, labels: tuple[str, ...], value: float) -> None:
+            histograms[which].labels(name, *labels).observe(value)
+
+        close = self._shown.add(name, cache, observe, times_calls=times_calls)
+        self._histograms[name] = histograms
 
         def end() -> None:
             close()
-            if self._loads.get(name) is loads:
-                del self._loads[name]
+            if self._histograms.get(name) is histograms:
+                del self._histograms[name]
 
         return end
 
@@ -86,13 +89,21 @@ class _Collector:
                 kind = CounterMetricFamily if is_total else GaugeMetricFamily
                 family = families[name] = kind(f"stillroom_{name}", about, labels=("cache", *labels))
             family.add_metric((cache, *labels.values()), value)
-        for histogram in list(self._loads.values()):
-            for family in histogram.collect():
-                if family.name in families:
-                    families[family.name].samples.extend(family.samples)
-                else:
-                    families[family.name] = family
         yield from families.values()
+        yield from self._spread()
+
+    def _spread(self) -> Iterable[Metric]:
+        families: dict[str, Metric] = {}
+        histograms = [one for several in list(self._histograms.values()) for one in several.values()]
+        for family in [family for one in histograms for family in one.collect()]:
+            whole = families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
+            whole.samples += family.samples
+        return families.values()
+
+
+def _histogram(of: Distribution) -> Histogram:
+    labels = ("cache", *of.labels)
+    return Histogram(f"stillroom_{of.of}_{of.unit}", of.about, labels, buckets=of.buckets, registry=None)
 
 
 _registering = threading.Lock()

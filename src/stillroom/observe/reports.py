@@ -26,8 +26,10 @@ class Reports:
     def answered(self, call: Call, answer: Answer) -> None:
         call.source.ledger.count(answer.outcome)
         if self._hub.hears_calls:
-            left = None if answer.fresh_until is None else answer.fresh_until - self._now()
-            self._hub.announcer.call_answered(call.key.text, call.source.name, answer.outcome, self._store.name, left)
+            now = self._now()
+            left = None if answer.fresh_until is None else answer.fresh_until - now
+            told = (call.key.text, call.source.name, answer.outcome, self._store.name, left, now - call.came)
+            self._hub.announcer.call_answered(*told)
 
     def load_finished(self, call: Call, seconds: float, stored: bool) -> None:
         if self._hub.has_listeners:
