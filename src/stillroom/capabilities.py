@@ -159,3 +159,6 @@ class Watcher(Protocol):
 
     def unreadable(self, key: str, error: Exception) -> None:
         """An entry cannot be read."""
+
+    def packed(self, lookup: Lookup, size: int) -> None:
+        """An entry that is to be stored has become so many bytes."""

@@ -17,6 +17,7 @@ from stillroom import Cache, StillroomError
 from stillroom.observe import events
 from stillroom.observe.events import (
     CallAnswered,
+    EntryEncoded,
     EntryEvicted,
     Event,
     Invalidated,
@@ -301,7 +302,7 @@ def test_counts_are_shown(cache: Any) -> None:
 def test_everything_that_happens_is_told(cache: Any) -> None:
     heard: list[Event] = []
     f = cache(ttl=60, name="f", store_if="not_none")(lambda a: iter([a]) if a == 3 else 1 / a)
-    cache.subscribe(heard.append)
+    cache.subscribe(lambda event: None if isinstance(event, EntryEncoded) else heard.append(event))
     f(1)
     with pytest.raises(ZeroDivisionError):
         f(0)
@@ -387,7 +388,7 @@ def test_a_listener_that_fails_is_logged_and_costs_nobody_anything(cache: Any, c
         raise LookupError("the listener's own")
 
     cache.subscribe(fail)
-    cache.subscribe(heard.append)
+    cache.subscribe(heard.append, CallAnswered, LoadFinished)
     f = cache(ttl=60)(lambda a: [a])
     with caplog.at_level(logging.ERROR, "stillroom"):
         assert f(1) is f(1)

@@ -23,6 +23,11 @@ def function_generation(name: str, number: int = 1) -> str:
     return sys.intern("f:" + own)  # so that the plain hit path can compare by identity
 
 
+def function_name(generation: str) -> str:
+    """Return what the function of a generation is called."""
+    return generation.removeprefix("f:").partition(_NUMBERED)[0]
+
+
 @lru_cache(8192)
 def shared_name(generation: str) -> str:
     """Return the name of a generation as other processes know it.

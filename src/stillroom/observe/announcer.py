@@ -12,6 +12,7 @@ from .events import (
     CallRefused,
     CircuitClosed,
     CircuitOpened,
+    EntryEncoded,
     EntryEvicted,
     EntryUnreadable,
     Invalidated,
@@ -99,6 +100,10 @@ class Announcer:
     def store_regained(self, store: Store | TwoSided, seconds: float) -> None:
         if self._hub.wants(StoreRegained):
             self._hub.emit(StoreRegained(store.name, seconds))
+
+    def entry_encoded(self, key: Key, function: str | None, size: int) -> None:
+        if self._hub.wants(EntryEncoded):
+            self._hub.emit(EntryEncoded(key.text, function, size))
 
     def entry_unreadable(self, key: str, error: Exception) -> None:
         if self._hub.wants(EntryUnreadable):

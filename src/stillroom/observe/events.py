@@ -16,6 +16,7 @@ __all__ = [
     "CallRefused",
     "CircuitClosed",
     "CircuitOpened",
+    "EntryEncoded",
     "EntryEvicted",
     "EntryUnreadable",
     "Event",
@@ -171,6 +172,15 @@ class StoreRegained(Event):
 
     store: str
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class EntryEncoded(Event):
+    """An entry became ``size`` bytes, to be stored on Redis; ``function`` is ``None`` if it was given or loaded by name."""
+
+    key: str
+    function: str | None
+    size: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from ..settings import text
 from .events import (
     CallAnswered,
     CallRefused,
+    EntryEncoded,
     EntryUnreadable,
     Event,
     Invalidated,
@@ -73,7 +74,14 @@ CALLS: Final = Distribution(
     ("function", "outcome"),
     (0.00001, 0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0),
 )
-DISTRIBUTIONS: Final = (LOADS, CALLS)
+SIZES: Final = Distribution(
+    "entry",
+    "bytes",
+    "How many bytes entries became that were to be stored on Redis.",
+    ("function",),
+    (64, 256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216),
+)
+DISTRIBUTIONS: Final = (LOADS, CALLS, SIZES)
 
 Observe: TypeAlias = "Callable[[Distribution, tuple[str, ...], float], object]"
 """Is told of a single measure: which distribution it belongs to, the values of its labels, and how much it is."""
@@ -204,7 +212,9 @@ class Measures:
         self._lock = threading.Lock()
         self._counts: Counter[tuple[type[Event], tuple[tuple[str, str], ...]]] = Counter()
         self._named: set[str] = set()
-        self.close = cache.subscribe(self._hear, LoadFinished, *COUNTED, *((CallAnswered,) if times_calls else ()))
+        self.close = cache.subscribe(
+            self._hear, LoadFinished, EntryEncoded, *COUNTED, *((CallAnswered,) if times_calls else ())
+        )
 
     def samples(self) -> Iterator[Sample]:
         """Yield all numbers of this moment, those of one name together."""
@@ -256,14 +266,14 @@ class Measures:
     def _hear(self, event: Any) -> None:
         if isinstance(event, LoadFinished):
             self._observe(LOADS, (self._name(event.function),), event.seconds)
-            return
-        if isinstance(event, CallAnswered):
-            if event.seconds is not None:
-                self._observe(CALLS, (self._name(event.function), event.outcome.value), event.seconds)
-            return
-        labels = tuple(self._labels(event))
-        with self._lock:
-            self._counts[type(event), labels] += 1
+        elif isinstance(event, EntryEncoded):
+            self._observe(SIZES, ("" if event.function is None else self._name(event.function),), event.size)
+        elif not isinstance(event, CallAnswered):
+            labels = tuple(self._labels(event))
+            with self._lock:
+                self._counts[type(event), labels] += 1
+        elif event.seconds is not None:
+            self._observe(CALLS, (self._name(event.function), event.outcome.value), event.seconds)
 
     def _labels(self, event: Any) -> Iterable[tuple[str, str]]:
         if isinstance(event, CallRefused):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["export"]
 
 _TOTALS = ("calls", "loads", "evictions", *(name for name, _ in COUNTED.values()))
-_NAMES = {"seconds": ("duration", "s")}
+_NAMES = {"seconds": ("duration", "s"), "bytes": ("size", "By")}
 """What OpenTelemetry calls what is measured in a unit, and the unit."""
 _LEVELS = ("entries", "store_up", "invalidations_pending")
 

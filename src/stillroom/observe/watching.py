@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from .._engine.generations import function_name
 from .log import log
 
 if TYPE_CHECKING:
     from ..capabilities import TwoSided
     from ..errors import StoreError
-    from ..protocols import Serializer, Store
+    from ..protocols import Lookup, Serializer, Store
     from .hub import Hub
 
 __all__ = ["Watching"]
@@ -47,3 +48,8 @@ class Watching:
         log().warning("the entry %s cannot be read, so it counts as missing: %s", key, error)
         if self._hub.has_listeners:
             self._hub.announcer.entry_unreadable(key, error)
+
+    def packed(self, lookup: Lookup, size: int) -> None:
+        if self._hub.has_listeners:
+            generation = lookup.owner or lookup.key.space.function
+            self._hub.announcer.entry_encoded(lookup.key, generation and function_name(generation), size)

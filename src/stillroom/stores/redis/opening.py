@@ -24,7 +24,7 @@ from ...capabilities import Watcher
 from ...entry import MISSING
 from ...errors import ConfigurationError, StoreError
 from ...policy import flag
-from ...protocols import Clock, Serializer, Store
+from ...protocols import Clock, Lookup, Serializer, Store
 from ...serializers import serializer_for
 from ...serializers.signing import Signer
 from ..feed import Feed
@@ -126,6 +126,7 @@ class RedisStores:
             int(lease_length * 1000),
             self._serializer_of,
             self._tell_unreadable,
+            self._tell_packed,
         )
         self._clock = clock
         self._turns = Turns(clock)
@@ -258,6 +259,10 @@ class RedisStores:
     def _tell_unreadable(self, key: str, error: Exception) -> None:
         if self._watcher is not None:
             self._watcher.unreadable(key, error)
+
+    def _tell_packed(self, lookup: Lookup, size: int) -> None:
+        if self._watcher is not None:
+            self._watcher.packed(lookup, size)
 
     def retire(self) -> None:
         """Let go of everything held: another store takes over."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ...protocols import Serializer
+from ...protocols import Lookup, Serializer
 from ...serializers.signing import Signer
 from .layout import Layout
 from .renewal import Renewal
@@ -30,6 +30,7 @@ class Shared(NamedTuple):
         lease: for how many milliseconds a lease is given.
         serializer_of: returns what a function's values are read with, given its generation; ``None`` if it is not known here.
         on_unreadable: is told the key of an entry that cannot be read, and why.
+        on_packed: is told of each entry that has been made into bytes, and how many these are.
     """
 
     layout: Layout
@@ -42,3 +43,4 @@ class Shared(NamedTuple):
     lease: int
     serializer_of: Callable[[str], Serializer | None]
     on_unreadable: Callable[[str, Exception], None]
+    on_packed: Callable[[Lookup, int], None]

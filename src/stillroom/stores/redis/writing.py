@@ -104,7 +104,9 @@ class Writer:
         header = pack(entry, b"".join(tokens), kept, self._looker.ahead(asked.entry))
         if self._shared.signer is not None:
             payload = self._shared.signer.seal(payload, signed_part(asked.entry.name, header))
-        return closed(asked.entry.name, header, payload)
+        data = closed(asked.entry.name, header, payload)
+        self._shared.on_packed(lookup, len(data))
+        return data
 
     def _own_tokens(self, data: bytes | None) -> tuple[list[bytes], bytes]:
         """Return the tokens that a stored entry carries, and the names it keeps of them."""
