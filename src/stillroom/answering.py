@@ -56,6 +56,7 @@ class Answering:
         generation: the name of the generation that its entries go by.
         gate: what its plain hit path looks through.
         source: what the engine knows of it.
+        glances: its shortest way to hits on a shared store.
         stats: its counts, for users.
     """
 
@@ -90,7 +91,7 @@ class Answering:
         self._form = form
         self._is_shareable = is_shareable
         self._is_counted = policy.max_hits is not None
-        self._glances = Glances(self)
+        self.glances = Glances(self)
         self._serializer: tuple[object, Serializer | None] = (None, None)
 
     @property
@@ -135,10 +136,10 @@ class Answering:
         if not self.is_on:
             return self.past_the_cache(args, kwargs)
         side, look = self.core.blocking, None
-        glancing = self._glances.on(side)
+        glancing = self.glances.on(side)
         if glancing is not None:
             landings = self.core.flights.landings
-            is_hit, found = glancing.glance(self._glances.prepared(self, glancing, sought, values))
+            is_hit, found = glancing.glance(self.glances.prepared(self, glancing, sought, values))
             if is_hit:
                 self.source.ledger.hits += 1
                 return found
@@ -150,10 +151,10 @@ class Answering:
         if not self.is_on:
             return await self.past_the_cache(args, kwargs)
         side, look = self.core.tasks, None
-        glancing = self._glances.on(side)
+        glancing = self.glances.on(side)
         if glancing is not None:
             landings = self.core.flights.landings
-            prepared = self._glances.prepared(self, glancing, sought, values)
+            prepared = self.glances.prepared(self, glancing, sought, values)
             question = glancing.ask(prepared)
             if question is not None:
                 is_hit, found = glancing.told(prepared, question[1], await question[0])

@@ -29,10 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from ._engine.call import Answer, Call
+    from ._engine.loading import Look
     from ._runtime.collecting import Send, TaskCollector, ThreadCollector
     from .entry import Entry
     from .protocols import Key, Lookup
     from .side import Side
+    from .taking import Taken
 
 __all__ = ["HELPERS", "BatchMethod", "BatchOperations", "ItemOperations"]
 
@@ -175,10 +177,26 @@ class BatchOperations:
     async def _fetch(self, bound: Bound, items: list[Any]) -> tuple[list[Any], list[Any]]:
         if not self.one.is_on:
             return await self._past_the_cache(bound, items)
+        glancing = self.one.glances.on(self._side)
+        if glancing is None or not items:
+            return items, await self._fetched(bound, items)
+        landings = self._side.flights.landings
+        seen = await self.one.glances.seen(self.one, glancing, self._taken(bound, items))
+        missed = [item for item, (is_hit, _) in zip(items, seen, strict=True) if not is_hit]
+        looks = [None if found is None else (found, landings) for is_hit, found in seen if not is_hit]
+        fetched = await self._fetched(bound, missed, looks) if missed else []
+        if fetched and isinstance(fetched[0], _Raised):
+            return items, fetched
+        others = iter(fetched)
+        return items, [self.one.kept(found) if is_hit else next(others) for is_hit, found in seen]
+
+    async def _fetched(self, bound: Bound, items: list[Any], looks: Sequence[Look | None] = ()) -> list[Any]:
+        """Return the value for each item, by way of the engine; whoever has looked into the store says what was found there."""
         asked = self._asked(bound, items)
         distinct = {call.key: call for call in asked.calls}
-        answers = await self._together(bound, asked).fetch(list(distinct.values()))
-        return items, self._in_order(asked, dict(zip(distinct, answers, strict=True)))
+        seen = {call.key: look for call, look in zip(asked.calls, looks, strict=False) if look is not None}
+        answers = await self._together(bound, asked, seen).fetch(list(distinct.values()))
+        return self._in_order(asked, dict(zip(distinct, answers, strict=True)))
 
     async def _refresh(self, bound: Bound, items: list[Any]) -> tuple[list[Any], list[Any]]:
         if not self.one.is_on:
@@ -257,14 +275,20 @@ class BatchOperations:
         bounds = self._bounds(bound, items)
         return _Asked(items, bounds, [self.one.call_of(*one) for one in bounds])
 
-    def _together(self, bound: Bound, asked: _Asked) -> Together:
+    def _taken(self, bound: Bound, items: list[Any]) -> list[Taken]:
+        """Return the arguments of the function of one item for each, of which only the values count."""
+        before, after = bound.values[: self._slot.at], bound.values[self._slot.at + 1 :]
+        several = [(*before, item, *after) for item in items]
+        return list(several) if self.one.keying.flat == len(bound.values) else [Bound(one, one, {}) for one in several]
+
+    def _together(self, bound: Bound, asked: _Asked, seen: dict[Key, Look] | None = None) -> Together:
         item_of = {call.key: item for call, item in zip(asked.calls, asked.items, strict=True)}
 
         def run(calls: Sequence[Call]) -> Any:
             work = self._send(bound, [item_of[call.key] for call in calls])
             return work if self.one.kind.is_async else drive(work)
 
-        return Together(self._side.engine, Joint(run, self._at_most))
+        return Together(self._side.engine, Joint(run, self._at_most), seen)
 
     def _in_order(self, asked: _Asked, answers: dict[Any, Answer]) -> list[Any]:
         """Return the value for each item asked for; the first error among them takes the place of all."""

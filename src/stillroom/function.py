@@ -117,13 +117,13 @@ class Operations(Answering):
         if not self.is_on:
             return [(False, await self._bypassed(as_bound(one))) for one in several]
         side = self._side
-        glancing = self._glances.on(side)
+        glancing = self.glances.on(side)
         if glancing is None:
             calls = [self.call_of(*as_bound(one)) for one in several]
             distinct = {call.key: call for call in calls}
             answers = dict(zip(distinct, await side.engine.fetch_many(list(distinct.values())), strict=True))
             return [(False, await self.answered_again(call, answers[call.key], call is distinct[call.key])) for call in calls]
-        return await self._glances.many(self, side, glancing, several)
+        return await self.glances.many(self, side, glancing, several)
 
     async def _forget_if_keyed(self, bound: Bound) -> None:
         try:

@@ -6,7 +6,7 @@ anything else that the store has found, the call goes on its general way through
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from .keys import ENCODED
@@ -79,16 +79,31 @@ class Glances:
             prepared = known[local] = glancing.prepare(operations.lookup(values))
         return prepared
 
-    async def many(self, operations: Answering, side: Side, glancing: Glancing, asked: list[Taken]) -> list[tuple[bool, Any]]:
-        """Answer several calls: for each, whether it was a plain hit, and its value or else its answer."""
-        landings = operations.core.flights.landings
-        prepared = [
+    def _all_prepared(self, operations: Answering, glancing: Glancing, asked: Sequence[Taken]) -> list[Any]:
+        """Return the same for several calls."""
+        return [
             self.prepared(operations, glancing, (*one, *map(type, one)), one)
             if type(one) is tuple
             else self._by_key(operations, glancing, as_bound(one).values)
             for one in asked
         ]
-        distinct = prepared if len(set(prepared)) == len(prepared) else list(dict.fromkeys(prepared))
+
+    async def seen(self, operations: Answering, glancing: Glancing, asked: Sequence[Taken]) -> list[tuple[bool, Any]]:
+        """Look for several calls: for each, whether it was a plain hit; its value, or else what is known of its key."""
+        prepared = self._all_prepared(operations, glancing, asked)
+        distinct = _distinct(prepared)
+        found = await glancing.glance_many(distinct)
+        operations.source.ledger.hits += sum([is_hit for is_hit, _ in found])
+        if distinct is prepared:
+            return found
+        seen = dict(zip(distinct, found, strict=True))
+        return [seen[one] for one in prepared]
+
+    async def many(self, operations: Answering, side: Side, glancing: Glancing, asked: list[Taken]) -> list[tuple[bool, Any]]:
+        """Answer several calls: for each, whether it was a plain hit, and its value or else its answer."""
+        landings = operations.core.flights.landings
+        prepared = self._all_prepared(operations, glancing, asked)
+        distinct = _distinct(prepared)
         found = await glancing.glance_many(distinct)
         misses = [(one, seen[1]) for one, seen in zip(distinct, found, strict=True) if not seen[0]]
         if not misses and distinct is prepared and self._gives_as_is:
@@ -110,3 +125,8 @@ class Glances:
             else:
                 given.append((False, await operations.answered_again(calls[one], answer, bound is first[one])))
         return given
+
+
+def _distinct(prepared: list[Any]) -> list[Any]:
+    """Return each once; the very same list if there is none twice."""
+    return prepared if len(set(prepared)) == len(prepared) else list(dict.fromkeys(prepared))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -144,3 +145,30 @@ async def test_a_cluster_is_sent_one_batch_for_each_node(
     finally:
         cache._core.store.retire()  # type: ignore[union-attr]
     assert len(exchanges) <= 4  # a tag of each item's own is made with its lease, and known only then
+
+
+async def test_hits_are_found_by_a_glance_whatever_they_are_asked_with(here: Measured, runtime: Runtime) -> None:
+    """Arguments that vary, items twice, and tags that follow from them."""
+    runs: list[list[int]] = []
+
+    def rows(shop: str, ids: list[int], *, net: bool = False) -> list[str]:
+        runs.append(ids)
+        return [f"{shop}{one}{net}" for one in ids]
+
+    async def rows_async(shop: str, ids: list[int], *, net: bool = False) -> list[str]:
+        return rows(shop, ids, net=net)
+
+    settings: dict[str, Any] = {"ttl": 600, "over": "ids", "tags": ["shop:{shop}", "{shop}:{id}"], "copy": True}
+    made: Any = here.cache.batch(**settings)(rows if runtime.blocking else rows_async)
+    for _ in range(2):
+        for shop, net in (("a", False), ("b", False), ("a", True)):
+            found = await here.do(partial(made, shop, [2, 1, 2], net=net))
+            assert found == [f"{shop}{one}{net}" for one in (2, 1, 2)]
+    assert runs == [[2, 1]] * 3
+    assert made.stats.hits == 6
+    with here.measured():
+        await here.do(lambda: made("a", [1, 2, 1]))
+    assert (here.commands, here.trips) == (["MGET"], 1)
+    await here.do(lambda: here.cache.invalidate(tags=["a:2"]) if runtime.blocking else here.cache.ainvalidate(tags=["a:2"]))
+    assert await here.do(lambda: made("a", [1, 2])) == ["a1False", "a2False"]
+    assert runs[3:] == [[2]]

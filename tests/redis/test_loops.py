@@ -260,7 +260,7 @@ def test_what_is_sent_over_a_connection_that_was_closed_meanwhile_fails_at_once(
         store: Any = cache._core.store
         links = store._loop_wire.links._here()
         (stream,) = links._streams.values()
-        (known,) = [one for operations in cache._core._living() for one in operations._glances._known[1].values()]
+        (known,) = [one for operations in cache._core._living() for one in operations.glances._known[1].values()]
         stream.fail("the server has closed it")
         sent = asyncio.get_running_loop().create_future()
         stream.send(sent, b"PING", 1)

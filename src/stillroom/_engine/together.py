@@ -38,10 +38,12 @@ class Together:
     Args:
         engine: what answers single calls from the same store.
         joint: loads calls together.
+        seen: what the caller has found already, by key.
     """
 
-    def __init__(self, engine: Engine, joint: Joint) -> None:
+    def __init__(self, engine: Engine, joint: Joint, seen: dict[Key, Look] | None = None) -> None:
         self._engine = engine
+        self._seen = seen or {}
         self._flights = engine.flights
         self._runtime = engine.runtime
         self._loader = JointLoader(engine, joint)
@@ -128,13 +130,16 @@ class Together:
         return looks
 
     async def _read(self, calls: Sequence[Call]) -> list[tuple[Call, Look]]:
+        seen, self._seen = self._seen, {}  # it counts once: whoever looks again wants to know what has become of it
+        unseen = [call for call in calls if call.key not in seen]
         landings = self._flights.landings
         try:
-            readings = await self._engine.store.read([call.lookup for call in calls])
+            readings = await self._engine.store.read([call.lookup for call in unseen]) if unseen else []
         except Exception as error:
             self._engine.contain("read", error)
-            readings = [LOST] * len(calls)
-        return [(call, (reading, landings)) for call, reading in zip(calls, readings, strict=True)]
+            readings = [LOST] * len(unseen)
+        seen.update({call.key: (reading, landings) for call, reading in zip(unseen, readings, strict=True)})
+        return [(call, seen[call.key]) for call in calls]
 
     # Flights
 
