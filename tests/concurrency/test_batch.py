@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -454,6 +456,56 @@ async def test_a_run_that_everybody_has_left_does_not_begin(clock: Any) -> None:
     again.cancel()
     await ended(again)
     assert rows.is_quiet()
+
+
+@pytest.mark.asyncio_only
+async def test_a_run_that_is_cancelled_before_its_first_step_ends_for_everybody(clock: Any) -> None:
+    rows, known = Rows(Cache(clock=clock), gated=False, window=1), asyncio.all_tasks()
+    waiting = asyncio.ensure_future(rows.awaited.one(1))
+    while not collected(rows.awaited):  # noqa: ASYNC110 - not a turn later
+        await asyncio.sleep(0)
+    for task in asyncio.all_tasks() - known - {waiting}:  # the load's and the run's
+        if task.get_coro().__name__ == "work":  # type: ignore[union-attr]
+            task.cancel()
+    assert isinstance(await ended(waiting), asyncio.CancelledError)
+    assert (collected(rows.awaited), clock.pending) == (0, 0)
+    again = asyncio.ensure_future(rows.awaited.one(1))
+    await eventually_async(lambda: collected(rows.awaited) == 1)
+    clock.advance(1)
+    assert await ended(again) == "row 1"
+
+
+@pytest.mark.memory_only("a load that its loop leaves behind cannot reach a server any more, and says so")
+def test_a_loop_that_is_closed_with_an_open_run_is_let_go(clock: FakeClock) -> None:
+    rows = Rows(Cache(clock=clock), gated=False, window=1, max_size=2)
+
+    def leave_behind() -> weakref.ref[Any]:
+        loop = asyncio.new_event_loop()
+        loop.create_task(rows.awaited.one(1))  # noqa: RUF006 - all_tasks has it
+        while not collected(rows.awaited):
+            loop.run_until_complete(asyncio.sleep(0))
+        for task in asyncio.all_tasks(loop):
+            task._log_destroy_pending = False  # type: ignore[attr-defined]
+        loop.close()
+        return weakref.ref(loop)
+
+    async def use() -> None:
+        await asyncio.gather(rows.awaited.one(2), rows.awaited.one(3))
+
+    left = leave_behind()
+    rows.cache._core.flights.clear()
+    clock.advance(1)
+    asyncio.run(use())
+    gc.collect()
+    assert left() is None
+
+
+def test_threads_do_not_wait_for_a_window_that_could_not_be_opened(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = Rows(Cache(clock=clock), gated=False, window=1)
+    with monkeypatch.context() as broken:
+        broken.setattr(clock, "call_at", lambda when, callback: 1 / 0)
+        assert isinstance(Worker(lambda: rows.plain.one(1)).join(), ZeroDivisionError)
+    assert collected(rows.plain) == 0
 
 
 @pytest.mark.asyncio_only

@@ -64,8 +64,9 @@ class ThreadCollector:
         return run.outcomes[place]
 
     def _lead(self, group: Hashable, run: _ThreadRun, send: Send) -> None:
-        timer = self._later(run.closed.set)
+        timer: Timer | None = None
         try:
+            timer = self._later(run.closed.set)
             run.closed.wait()
             with self._lock:
                 if self._open.get(group) is run:
@@ -76,7 +77,8 @@ class ThreadCollector:
             finally:
                 LOADING.reset(loading)
         finally:
-            timer.cancel()
+            if timer is not None:
+                timer.cancel()
             with self._lock:
                 if self._open.get(group) is run:
                     del self._open[group]
@@ -121,12 +123,15 @@ class TaskCollector:
     async def load(self, item: Any, group: Hashable, send: Send) -> Any:
         """Return what is brought for an item, loaded together with others of its group."""
         loop = asyncio.get_running_loop()
-        opened = self._loops.setdefault(loop, {})
+        opened = self._loops.get(loop)
+        if opened is None:
+            opened = self._opened_on(loop)
         run = opened.get(group)
         if run is None:
             run = opened[group] = _TaskRun(opened, group)
             run.timer = self._later(run.close)
             run.task = loop.create_task(run.work(send))
+            run.task.add_done_callback(run.end)
         outcome: asyncio.Future[Any] = loop.create_future()
         run.seats[outcome] = item
         run.loading += LOADING.get()
@@ -136,6 +141,13 @@ class TaskCollector:
             return await outcome
         finally:
             run.leave(outcome)
+
+    def _opened_on(self, loop: asyncio.AbstractEventLoop) -> dict[Hashable, _TaskRun]:
+        """Return the runs of a loop that has had none so far; those that were open when their loop was closed are let go."""
+        for other in list(self._loops):
+            if other.is_closed():
+                self._loops.pop(other, None)
+        return self._loops.setdefault(loop, {})
 
 
 class _TaskRun:
@@ -167,15 +179,17 @@ class _TaskRun:
             self.task.cancel()
 
     async def work(self, send: Send) -> None:
-        try:
-            await self._closed
-            self.timer.cancel()
-            if self.seats:
-                await self._load(send)
-        finally:
-            self.close()
-            for outcome in list(self.seats):
-                outcome.cancel()  # of no effect on those that are done
+        await self._closed
+        self.timer.cancel()
+        if self.seats:
+            await self._load(send)
+
+    def end(self, _: asyncio.Task[None]) -> None:
+        """Let nobody wait any more. No part of the task, which gets nowhere if it is cancelled before its first step."""
+        self.close()
+        self.timer.cancel()
+        for outcome in list(self.seats):
+            outcome.cancel()  # of no effect on those that are done
 
     async def _load(self, send: Send) -> None:
         LOADING.set(self.loading)
