@@ -123,20 +123,29 @@ class BatchOperations:
 
     async def _send(self, bound: Bound, items: Sequence[Any]) -> list[Brought]:
         """Run the function for items, each of them once, and return what it brings for each, or its error for all."""
-        distinct = {told(item): item for item in items}
-        _, args, kwargs = self._slot.with_(bound, list(distinct.values()))
+        left: Mapping[Hashable, Any] = {told(item): item for item in items}
+        brought: dict[Hashable, Brought] = {}
+        while left:  # once, but for items that must not meet in a run
+            together = self._shape.apart(left)
+            brought.update(zip(together, await self._run_for(bound, list(together.values())), strict=True))
+            left = {one: item for one, item in left.items() if one not in together}
+        return [brought[told(item)] for item in items]
+
+    async def _run_for(self, bound: Bound, items: list[Any]) -> list[Brought]:
+        """Run the function once, for different items."""
+        _, args, kwargs = self._slot.with_(bound, list(items))
         said = Said(lambda: self.one.name, self.one.source.policy)
         try:
             with within(said):
                 returned = self.function(*args, **kwargs)
                 if self.one.kind.is_async:
                     returned = await returned
-            values = dict(zip(distinct, self._shape.values(list(distinct.values()), returned), strict=True))
+            values = self._shape.values(items, returned)
         except Exception as error:
             said.end()
             return [Brought(None, error, said)] * len(items)
         said.end()
-        return [Brought(values[told(item)], None, said) for item in items]
+        return [Brought(value, None, said) for value in values]
 
     # The helpers, for users
 

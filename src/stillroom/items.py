@@ -47,6 +47,18 @@ class Shape(NamedTuple):
     name: str
     is_mapping: bool
 
+    def apart(self, items: Mapping[Hashable, Any]) -> Mapping[Hashable, Any]:
+        """Return those of different items that one run can be asked for: a mapping cannot tell ``1`` from ``True``."""
+        try:
+            if not self.is_mapping or len(set(items.values())) == len(items):
+                return items
+        except TypeError:  # one cannot be hashed, so it will not be in the mapping either
+            return items
+        first: dict[Any, Hashable] = {}
+        for name, item in items.items():
+            first.setdefault(item, name)
+        return {name: item for item, name in first.items()}
+
     def values(self, items: Sequence[Any], returned: Any) -> list[Any]:
         """Return the value of each item, or `ABSENT`.
 

@@ -256,6 +256,26 @@ def test_items_of_one_value_and_two_types_are_two_items(cache: Cache) -> None:
     assert kinds(["1", 1.0, True, 1]) == ["str", "float", "bool", "int"]
 
 
+@pytest.mark.parametrize("way", ["batch", "refresh", "collected"])
+def test_items_that_a_mapping_cannot_tell_apart_do_not_meet_in_a_run(cache: Cache, run: Callable[[Any], Any], way: str) -> None:
+    """Rule 6."""
+    asked: list[list[Any]] = []
+
+    @cache.batch(ttl=60, window=1, max_size=4)
+    async def kinds(ids: list[Any]) -> dict[Any, str]:
+        asked.append(ids)
+        return {one: type(one).__name__ for one in ids}
+
+    async def collected() -> None:
+        await asyncio.gather(*map(kinds.one, (1, True, 2, 1.0)))
+
+    batch: Any = kinds.refresh if way == "refresh" else kinds
+    run(collected() if way == "collected" else batch([1, True, 2, 1.0]))
+    assert sorted(len(ids) for ids in asked) == [1, 1, 2]
+    assert [run(kinds([one])) for one in (1, True, 2, 1.0)] == [{1: "int"}, {True: "bool"}, {2: "int"}, {1.0: "float"}]
+    assert len(asked) == 3
+
+
 def test_items_that_cannot_be_hashed(cache: Cache) -> None:
     @cache.batch(ttl=60)
     def sums(lists: list[list[int]]) -> list[int]:
