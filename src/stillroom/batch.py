@@ -20,7 +20,7 @@ from ._runtime.runtime import drive
 from .compile import Bound
 from .entry import ABSENT, MISSING
 from .errors import MissingKeyContext, UncacheableArgument
-from .function import Operations
+from .function import Operations, followed, run_as
 from .items import Shape, Slot, group_of, told
 from .keys import values_now
 from .load import Said, repeat, within
@@ -49,7 +49,7 @@ class ItemOperations(Operations):
 
     def past_the_cache(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         found = super().past_the_cache(args, kwargs)
-        return _followed(found, _or_none) if self.kind.is_async else _or_none(found)
+        return followed(found, _or_none) if self.kind.is_async else _or_none(found)
 
 
 class _Asked(NamedTuple):
@@ -202,10 +202,8 @@ class BatchOperations:
     async def _fetched(self, bound: Bound, items: list[Any], looks: Sequence[Look | None] = ()) -> list[Any]:
         """Return the value for each item, by way of the engine; whoever has looked into the store says what was found there."""
         asked = self._asked(bound, items)
-        distinct = {call.key: call for call in asked.calls}
         seen = {call.key: look for call, look in zip(asked.calls, looks, strict=False) if look is not None}
-        answers = await self._together(bound, asked, seen).fetch(list(distinct.values()))
-        return self._in_order(asked, dict(zip(distinct, answers, strict=True)))
+        return await self._in_order(asked, self._together(bound, asked, seen).fetch)
 
     async def _refresh(self, bound: Bound, items: list[Any]) -> tuple[list[Any], list[Any]]:
         if not self.one.is_on:
@@ -213,9 +211,7 @@ class BatchOperations:
                 await self._invalidate(bound, items)
             return await self._past_the_cache(bound, items)
         asked = self._asked(bound, items)
-        distinct = {call.key: call for call in asked.calls}
-        answers = await self._together(bound, asked).refresh(list(distinct.values()))
-        return items, self._in_order(asked, dict(zip(distinct, answers, strict=True)))
+        return items, await self._in_order(asked, self._together(bound, asked).refresh)
 
     async def _invalidate(self, bound: Bound, items: list[Any]) -> int:
         keys = dict.fromkeys([call.key for call in self._asked(bound, items).calls])
@@ -262,11 +258,7 @@ class BatchOperations:
         return self.one.core.tasks if self.one.kind.is_async else self.one.core.blocking
 
     def _run(self, work: Coroutine[Any, Any, Any], then: Callable[[Any], Any] | None = None) -> Any:
-        """Run a coroutine as the function's callers do; ``then`` makes its result what they get, outside of any coroutine."""
-        if self.one.kind.is_async:
-            return work if then is None else _followed(work, then)
-        result = drive(work)
-        return result if then is None else then(result)
+        return run_as(self.one.kind, work, then)
 
     def _items(self, bound: Bound) -> list[Any]:
         given = bound.values[self._slot.at]
@@ -299,8 +291,10 @@ class BatchOperations:
 
         return Together(self._side.engine, Joint(run, self._at_most), seen)
 
-    def _in_order(self, asked: _Asked, answers: dict[Any, Answer]) -> list[Any]:
-        """Return the value for each item asked for; the first error among them takes the place of all."""
+    async def _in_order(self, asked: _Asked, way: Callable[[Sequence[Call]], Coroutine[Any, Any, list[Answer]]]) -> list[Any]:
+        """Have different calls answered; return the value for each item asked for. The first error takes the place of all."""
+        distinct = {call.key: call for call in asked.calls}
+        answers = dict(zip(distinct, await way(list(distinct.values())), strict=True))
         found: list[Any] = []
         for call in asked.calls:
             answer = answers[call.key]
@@ -332,10 +326,6 @@ class _Raised(NamedTuple):
 
 def _or_none(value: Any) -> Any:
     return None if value is ABSENT else value
-
-
-async def _followed(work: Coroutine[Any, Any, Any], then: Callable[[Any], Any]) -> Any:
-    return then(await work)
 
 
 class BatchMethod:

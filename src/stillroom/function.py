@@ -24,8 +24,9 @@ from .taking import Taken, as_bound, taken
 if TYPE_CHECKING:
     from .compile import Bound
     from .entry import Entry
+    from .kinds import Kind
 
-__all__ = ["Operations"]
+__all__ = ["Operations", "followed", "run_as"]
 
 
 class Operations(Answering):
@@ -144,15 +145,20 @@ class Operations(Answering):
     # What they are made of
 
     def _run(self, work: Coroutine[Any, Any, Any], then: Callable[[Any], Any] | None = None) -> Any:
-        """Run a coroutine as the function's callers do; ``then`` makes its result what they get, outside of any coroutine."""
-        if self.kind.is_async:
-            return work if then is None else _followed(work, then)
-        result = drive(work)
-        return result if then is None else then(result)
+        return run_as(self.kind, work, then)
 
     def _unwrapped(self, answer: Answer) -> Any:
         return self.kind.shown(self.given(answer))
 
 
-async def _followed(work: Coroutine[Any, Any, Any], then: Callable[[Any], Any]) -> Any:
+def run_as(kind: Kind, work: Coroutine[Any, Any, Any], then: Callable[[Any], Any] | None = None) -> Any:
+    """Run a coroutine as a function's callers do; ``then`` makes its result what they get, outside of any coroutine."""
+    if kind.is_async:
+        return work if then is None else followed(work, then)
+    result = drive(work)
+    return result if then is None else then(result)
+
+
+async def followed(work: Coroutine[Any, Any, Any], then: Callable[[Any], Any]) -> Any:
+    """Await a coroutine, and return what another function makes of its result."""
     return then(await work)
