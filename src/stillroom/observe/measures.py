@@ -246,7 +246,7 @@ class Measures:
         few: dict[str, Stats] = {}
         others: list[Stats] = []
         for function, stats in by_function.items():
-            if self._name(function) == function:
+            if function != OTHERS and self._name(function) == function:
                 few[function] = stats
             else:
                 others.append(stats)
@@ -255,7 +255,7 @@ class Measures:
     def _name(self, function: str) -> str:
         """Return what a function is called here."""
         named = self._named
-        if function in named:
+        if function in named or function == OTHERS:
             return function
         with self._lock:
             if len(named) >= MOST_FUNCTIONS:
