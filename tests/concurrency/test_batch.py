@@ -625,6 +625,20 @@ def test_threads_with_another_key_context_are_not_loaded_together(clock: FakeClo
     assert sorted(tenants.runs) == [("a", [1, 2]), ("b", [1, 2])]
 
 
+def test_past_the_cache_no_key_context_is_needed() -> None:
+    cache = Cache()
+
+    @cache.batch(ttl=600, key="{@tenant}:{id}", window=0.001, max_size=1)
+    def rows(ids: list[int]) -> list[int]:
+        return ids
+
+    assert (rows.bypass([1]), rows.one.bypass(1)) == ([1], 1)
+    with cache.disabled():
+        assert (rows([1]), rows.one(1), rows.one.refresh(1)) == ([1], 1, 1)
+    with pytest.raises(MissingKeyContext):
+        rows.one(1)
+
+
 def test_batches_have_the_key_context_of_their_calls(clock: FakeClock) -> None:
     tenants = Tenants(clock)
     for tenant in "abab":
