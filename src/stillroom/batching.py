@@ -327,11 +327,11 @@ def _size(given: int | None) -> int | None:
 def _collector(core: Core, kind: Kind, window: float, max_size: int | None) -> Any:
     from ._runtime.collecting import TaskCollector, ThreadCollector  # only now: few functions collect, and it needs asyncio
 
-    def later(act: Callable[[], None]) -> Timer:
+    def later(when: float, act: Callable[[], None]) -> Timer:
         side = core.tasks if kind.is_async else core.blocking
-        return side.runtime.later(core.clock.now() + window, act)
+        return side.runtime.later(when, act)
 
-    return TaskCollector(later, max_size) if kind.is_async else ThreadCollector(later, max_size)
+    return (TaskCollector if kind.is_async else ThreadCollector)(core.clock.now, later, window, max_size)
 
 
 def _refuse(bare: tuple[Any, ...], senseless: Mapping[str, Any]) -> None:

@@ -16,6 +16,8 @@ from tests.backends import leases
 from tests.concurrency.meeting import PATIENCE, Gate, Loop, Worker, eventually, eventually_async, joined
 
 from stillroom import Cache, MissingKeyContext, key_context
+from stillroom._runtime import collecting
+from stillroom._runtime.clock import SystemClock
 from stillroom.keys.context import values_now
 from stillroom.testing import FakeClock
 
@@ -506,6 +508,24 @@ def test_threads_do_not_wait_for_a_window_that_could_not_be_opened(clock: FakeCl
         broken.setattr(clock, "call_at", lambda when, callback: 1 / 0)
         assert isinstance(Worker(lambda: rows.plain.one(1)).join(), ZeroDivisionError)
     assert collected(rows.plain) == 0
+
+
+@pytest.mark.parametrize("colour", ["plain", "awaited"])
+def test_a_window_ends_though_its_timer_finds_no_thread(monkeypatch: pytest.MonkeyPatch, colour: str) -> None:
+    rows = Rows(Cache(clock=TimerlessClock()), gated=False, window=0.001)
+    monkeypatch.setattr(collecting, "LOOK_EVERY", 0.01)
+
+    async def ask() -> Any:
+        return await rows.awaited.one(1)
+
+    assert Worker(lambda: rows.plain.one(1) if colour == "plain" else asyncio.run(ask())).join() == "row 1"
+
+
+class TimerlessClock(SystemClock):
+    """The system's clock, with no thread to be had."""
+
+    def call_at(self, when: float, callback: Any) -> Any:
+        return super().call_at(when + PATIENCE, callback)
 
 
 @pytest.mark.asyncio_only

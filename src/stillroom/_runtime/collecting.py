@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .flights import LOADING, Flight
+from .flights import LOADING, LOOK_EVERY, Flight
 from .forks import on_fork
 
 if TYPE_CHECKING:
@@ -23,20 +23,24 @@ __all__ = ["Send", "TaskCollector", "ThreadCollector"]
 
 Send: TypeAlias = Callable[[Sequence[Any]], Any]
 """Loads several items, and returns what that brings for each, in the same order, or an awaitable of it. It raises nothing."""
-Later: TypeAlias = "Callable[[Callable[[], None]], Timer]"
-"""Has something called when a window that opens now is over."""
+Later: TypeAlias = "Callable[[float, Callable[[], None]], Timer]"
+"""Has something called at a time."""
 
 
 class ThreadCollector:
     """Collects loads of threads: the first of them runs the function.
 
     Args:
-        later: opens a window.
+        now: tells the time.
+        later: has a window end.
+        window: how many seconds it takes.
         at_most: how many items make a run full; ``None`` if none do.
     """
 
-    def __init__(self, later: Later, at_most: int | None) -> None:
+    def __init__(self, now: Callable[[], float], later: Later, window: float, at_most: int | None) -> None:
+        self._now = now
         self._later = later
+        self._window = window
         self._at_most = at_most
         self._lock = threading.Lock()
         self._open: dict[Hashable, _ThreadRun] = {}
@@ -65,9 +69,11 @@ class ThreadCollector:
 
     def _lead(self, group: Hashable, run: _ThreadRun, send: Send) -> None:
         timer: Timer | None = None
+        until = self._now() + self._window
         try:
-            timer = self._later(run.closed.set)
-            run.closed.wait()
+            timer = self._later(until, run.closed.set)
+            while not run.closed.wait(LOOK_EVERY) and self._now() < until:  # a timer may find no thread to run on
+                pass
             with self._lock:
                 if self._open.get(group) is run:
                     del self._open[group]
@@ -110,12 +116,16 @@ class TaskCollector:
     """Collects loads of tasks, for each event loop by itself: a task of its own runs the function.
 
     Args:
-        later: opens a window.
+        now: tells the time.
+        later: has a window end.
+        window: how many seconds it takes.
         at_most: how many items make a run full; ``None`` if none do.
     """
 
-    def __init__(self, later: Later, at_most: int | None) -> None:
+    def __init__(self, now: Callable[[], float], later: Later, window: float, at_most: int | None) -> None:
+        self._now = now
         self._later = later
+        self._window = window
         self._at_most = at_most
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, _TaskRun]]
         self._loops = weakref.WeakKeyDictionary()
@@ -128,8 +138,8 @@ class TaskCollector:
             opened = self._opened_on(loop)
         run = opened.get(group)
         if run is None:
-            run = opened[group] = _TaskRun(opened, group)
-            run.timer = self._later(run.close)
+            run = opened[group] = _TaskRun(opened, group, self._now, self._now() + self._window)
+            run.timer = self._later(run.until, run.close)
             run.task = loop.create_task(run.work(send))
             run.task.add_done_callback(run.end)
         outcome: asyncio.Future[Any] = loop.create_future()
@@ -156,9 +166,11 @@ class _TaskRun:
     task: asyncio.Task[None]
     timer: Timer
 
-    def __init__(self, opened: dict[Hashable, _TaskRun], group: Hashable) -> None:
+    def __init__(self, opened: dict[Hashable, _TaskRun], group: Hashable, now: Callable[[], float], until: float) -> None:
         self.seats: dict[asyncio.Future[Any], Any] = {}
         self.loading: tuple[Flight, ...] = ()
+        self.until = until
+        self._now = now
         self._opened = opened
         self._group = group
         self._closed = asyncio.get_running_loop().create_future()
@@ -179,7 +191,9 @@ class _TaskRun:
             self.task.cancel()
 
     async def work(self, send: Send) -> None:
-        await self._closed
+        while not self._closed.done() and self._now() < self.until:  # a timer may find no thread to run on
+            await asyncio.wait((self._closed,), timeout=LOOK_EVERY)
+        self.close()
         self.timer.cancel()
         if self.seats:
             await self._load(send)
