@@ -79,6 +79,45 @@ def test_threads_that_use_up_their_values_leave_nothing_however_often_they_do(ca
     assert cache._core.flights._blocked == {}
 
 
+@pytest.mark.parametrize("is_batch", [False, True])
+def test_no_passenger_takes_over_a_refresh_which_voids_the_loads_before_it(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch, is_batch: bool
+) -> None:
+    """Rule 1."""
+    source, gate, loads = ["old"], Gate(), list[str]()
+
+    def read(_: object) -> str:
+        loads.append(source[0])
+        if len(loads) == 1:
+            gate.wait_here()
+            return "old"
+        return source[0]
+
+    function: Any = cache.batch(ttl=60, returns=list)(lambda ids: [*map(read, ids)]) if is_batch else cache(ttl=60)(read)
+    asked, value = ([1], ["new"]) if is_batch else (1, "new")
+    before = Worker(lambda: function(asked))
+    gate.reached()
+    source[0] = "new"
+    flights, during = cache._core.flights, list[Any]()
+    start = flights.start
+
+    def start_and_be_joined(*args: Any, **kwargs: Any) -> Any:
+        flight = start(*args, **kwargs)
+        assert flight is not None
+        during.append(Worker(lambda: function(asked)))
+        eventually(lambda: flight.result or flight._wakers)
+        return flight
+
+    with monkeypatch.context() as patched:
+        patched.setattr(flights, "start", start_and_be_joined)
+        assert function.refresh(asked) == value
+    gate.open()
+    before.join()
+    assert [worker.join() for worker in during] == [value]
+    assert function(asked) == value
+    assert loads == ["old", "new"]
+
+
 @pytest.mark.asyncio_only
 async def test_a_task_takes_over_a_flight_that_nobody_has_claimed(cache: Cache, clock: FakeClock) -> None:
     """Rules 17 and 27: it does not wait for a thread that may have no time for it."""

@@ -54,6 +54,7 @@ class Flight:
         answer: what it brought; ``None`` until it has landed.
         thread: the thread that the load runs on, once it runs.
         claimed: whether somebody has begun the load.
+        kept_for: the thread that alone may begin it; ``None`` for any.
         stays: the load goes on though nobody waits for it.
         call_off: cancels the load; ``None`` where a load cannot be cancelled.
         is_lost: tells whether the load stands still since its event loop does not run; ``None`` where there is no loop.
@@ -68,6 +69,7 @@ class Flight:
     answer: Any = None
     thread: int | None = None
     claimed = False
+    kept_for: int | None = None
     has_begun = False
     lease: Lease | None = None
     is_lone = False
@@ -87,12 +89,13 @@ class Flight:
         self._lock = lock
 
     def claim(self) -> bool:
-        """Become the one who runs the load; false if somebody else is."""
+        """Become the one who runs the load; false if somebody else is, or is to be."""
+        me = threading.get_ident()
         with self._lock:
-            if self.claimed or self.result is not None:
+            if self.claimed or self.result is not None or self.kept_for not in (None, me):
                 return False
             self.claimed = True
-            self.thread = threading.get_ident()
+            self.thread = me
             return True
 
     def begin(self, generations: Generations, lease: Lease | None = None) -> None:
@@ -200,12 +203,19 @@ class Flights:
             return flight, False
 
     def start(self, key: Key, generations: Generations, *, replace: bool = False) -> Flight | None:
-        """Start a flight; ``None`` if there is one under these generations already and it is not to be replaced."""
+        """Start a flight; ``None`` if there is one under these generations already and it is not to be replaced.
+
+        One that replaces another is for its caller to lead, who must begin at once: it voids loads that began earlier, which a
+        passenger who was faster would not do.
+        """
         with self._lock:
             present = self._table.get(key)
             if present is not None and present.is_under_way(generations) and not replace:
                 return None
-            flight = self._table[key] = Flight(key, generations, self._lock)
+            flight = Flight(key, generations, self._lock)
+            if replace:
+                flight.kept_for = threading.get_ident()
+            self._table[key] = flight
             return flight
 
     def solo(self, key: Key, generations: Generations) -> Flight:
