@@ -119,7 +119,7 @@ def _caller(core: Core, function: Any, plan: Plan) -> Any:
             setting=plan.word,
             given=function,
         )
-    name = text(plan.name, "name") if plan.name is not None else _name(function)
+    name = text(plan.name, "name") if plan.name is not None else _name(function, plan.word)
     expression, variables = _key_expression(parameters, plan.key, name if plan.is_by_arguments else None)
     key_of: Callable[..., str] = compiled(function, parameters, f"    return {expression}\n", variables)
     side = (lambda: core.tasks) if kind.is_async else (lambda: core.blocking)
@@ -137,11 +137,13 @@ def _caller(core: Core, function: Any, plan: Plan) -> Any:
     return caller
 
 
-def _name(function: Any) -> str:
+def _name(function: Any, word: str) -> str:
+    """Return what a function is called unless its user says; a guard above others of its kind is not to share their counts."""
     name = getattr(function, "__qualname__", None)
     if name is None:
         raise ConfigurationError(f"{function!r} has no name of its own; give it one with name=", setting="name")
-    return f"{function.__module__}.{name}"
+    below = layers(function).count(word)
+    return f"{function.__module__}.{name}" + (f"#{below + 1}" if below else "")
 
 
 def _key_expression(

@@ -85,6 +85,17 @@ def test_callers_with_other_keys_do_not_wait() -> None:
     assert not both.broken
 
 
+def test_locks_above_each_other_are_different_ones() -> None:
+    cache = Cache()
+
+    @cache.locked(key="{source}", wait="20ms")
+    @cache.locked(key="{target}", wait="20ms")
+    def move(source: int, target: int) -> int:
+        return source
+
+    assert move(1, 1) == 1
+
+
 def test_who_waits_too_long_is_told() -> None:
     cache = Cache()
 

@@ -163,6 +163,40 @@ def test_very_large_limits_and_very_short_periods_are_limits_too(settings: Any) 
     assert open_calls(f, 5) == 5
 
 
+def test_limits_above_each_other_count_each_for_itself() -> None:
+    cache = Cache()
+
+    @cache.rate_limit(limit=8, period="2h")
+    @cache.rate_limit(limit=5, period="1h")
+    def f() -> int:
+        return 1
+
+    assert open_calls(f, 7) == 5
+    assert f.limiter.peek().remaining == 1
+
+
+def test_limits_above_each_other_may_go_by_different_arguments() -> None:
+    cache = Cache()
+
+    @cache.rate_limit(limit=2, period=LONG, key="{user}")
+    @cache.rate_limit(limit=3, period=LONG, key="{team}")
+    def f(user: int, team: int) -> int:
+        return 1
+
+    assert (open_calls(lambda: f(1, 1), 3), open_calls(lambda: f(2, 1), 3), open_calls(lambda: f(3, 2), 3)) == (2, 1, 2)
+
+
+@pytest.mark.parametrize("other", [{"period": LONG, "burst": 2}, {"period": "2h"}])
+def test_a_name_is_shared_by_those_who_count_in_the_same_way(other: Any) -> None:
+    cache = Cache()
+    f = cache.rate_limit(limit=2, period=LONG, name="shared")(lambda: 1)
+    g = cache.rate_limit(limit=2, period=LONG, name="shared")(lambda: 1)
+    h = cache.rate_limit(limit=2, name="shared", **other)(lambda: 1)
+    assert (f(), g()) == (1, 1)
+    assert not f.limiter.peek().is_open
+    assert open_calls(h, 3) == 2
+
+
 def test_threads_together_get_no_more_than_the_limit() -> None:
     cache = Cache()
     f = cache.rate_limit(limit=50, period=LONG)(lambda: 1)

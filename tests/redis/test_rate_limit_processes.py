@@ -115,7 +115,7 @@ def test_a_call_takes_one_command_and_leaves_nothing_behind(redis_server: Server
     with redis_server.monitor() as seen:
         f(1)
     assert [command.words[0] for command in seen if command.client not in ("lua", "unix")] == [b"EVALSHA"]
-    assert b"stillroom+{rate:main:f:1}" in redis_server.ask("KEYS", "*")
+    assert b"stillroom+{rate:main:f:window:0.3:1}" in redis_server.ask("KEYS", "*")
     deadline = time.monotonic() + 5
     while redis_server.ask("KEYS", "stillroom+*") and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -127,7 +127,7 @@ def test_values_and_limits_of_one_name_have_nothing_to_do_with_each_other(redis_
     cache = Cache(redis_server.url, timeout=5)
     f = cache.rate_limit(limit=1, period="1h", key="{a}", name="f")(lambda a: a)
     f("{x}:%")
-    cache.set("rate:main:f:{x}:%", 1, ttl=60)
+    cache.set("rate:main:f:window:3600:{x}:%", 1, ttl=60)
     cache.clear()
     with pytest.raises(RateLimited):
         f("{x}:%")

@@ -58,9 +58,10 @@ class RateLimit:
 
     def __init__(self, name: str, rate: Rate, counting: Counting) -> None:
         self._name = name
-        self._tally = f"rate:{counting.namespace}:{name}:"
         self.rate = rate
         self._take, self._look = Taking(rate), Taking(rate, is_taken=False)
+        # Only those who count in the same way can count together.
+        self._tally = f"rate:{counting.namespace}:{name}:{self._take.script}:{rate.period:g}:"
         self._counting = counting
 
     async def enter(self, way: Way, key: str) -> None:
