@@ -22,7 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 """A function whose type a guard leaves as it is."""
 
 
-_MOST_BITS = 2**32
+_MOST_BITS = 2**32 - 2  # two more say how the filter stands
 
 
 class Protecting(Judging):
@@ -158,7 +158,7 @@ class Protecting(Judging):
             )
         members = _count(capacity, "capacity")
         shape = shape_for(members, rate)
-        if shape.bits >= _MOST_BITS:
+        if shape.bits > _MOST_BITS:
             raise ConfigurationError(
                 f"a filter for {members} members with a false_positive_rate of {rate:g} takes {shape.bits} bits, which is more "
                 f"than Redis keeps in one value",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import redis
 
-from stillroom import Cache, ConfigurationError, UncacheableArgument
+from stillroom import Cache, ConfigurationError, StoreError, UncacheableArgument
 
 
 def test_a_filter_answers_where_it_is_certain() -> None:
@@ -88,6 +89,72 @@ def test_a_filter_that_was_lost_is_not_made_anew_by_the_next_member() -> None:
     f.bloom.fill(["ada", "bob"])
     assert f("ada") is True
     assert f.bloom.peek() is not None
+
+
+def test_of_two_fillings_at_once_the_later_one_counts() -> None:
+    cache = Cache()
+    f: Any = cache.bloom(capacity=5000, false_positive_rate=1e-6)(lambda name: True)
+    later = Stepwise(f)
+
+    def names() -> Iterator[str]:
+        yield from [f"early {n}" for n in range(1000)]
+        later.begin()
+        yield "late"
+
+    f.bloom.fill(names())
+    assert f.bloom.peek() is None, "it lacks what was in it before it was emptied again, and what is still to come"
+    assert f("early 1")
+    later.end()
+    assert (f("late"), f("later")) == (False, True)
+
+
+class Stepwise:
+    """Fills a filter, on another thread, in two parts."""
+
+    def __init__(self, f: Any) -> None:
+        self._f = f
+        self._has_begun, self._may_end = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=lambda: self._f.bloom.fill(self._names()))
+
+    def _names(self) -> Iterator[str]:
+        self._has_begun.set()
+        self._may_end.wait(10)
+        yield "later"
+
+    def begin(self) -> None:
+        self._thread.start()
+        assert self._has_begun.wait(10)
+
+    def end(self) -> None:
+        self._may_end.set()
+        self._thread.join(10)
+
+
+def test_a_filter_that_is_lost_while_it_is_filled_does_not_become_whole() -> None:
+    cache = Cache()
+    f = cache.bloom(capacity=5000, name="f")(lambda name: name == "ada")
+    unknowing = cache.bloom(capacity=5000, name="f")(lambda name: name == "ada")
+
+    def names() -> Iterator[str]:
+        yield from ["ada", *(f"name {n}" for n in range(999))]
+        lose(cache)
+        unknowing.add("bob")
+        yield "eve"
+
+    with pytest.raises(StoreError, match="lost"):
+        f.bloom.fill(names())
+
+
+def test_a_filter_that_is_lost_when_all_is_in_does_not_become_whole() -> None:
+    cache = Cache()
+    f = cache.bloom(capacity=10)(lambda name: name == "ada")
+
+    def nobody() -> Iterator[str]:
+        lose(cache)
+        yield from ()
+
+    with pytest.raises(StoreError, match="lost"):
+        f.bloom.fill(nobody())
 
 
 def lose(cache: Cache) -> None:

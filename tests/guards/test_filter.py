@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tests.guards.twin import Twin
 from tests.servers.server import Server
 
-from stillroom.guards.bloom import Adding, Asking, Filling
 from stillroom.guards.filter import Shape, rate_of, shape_for
+from stillroom.guards.filter_steps import Adding, Asking, Completing, Emptying
 from stillroom.stores.redis.scripts import BY_NAME
 
 pytestmark = pytest.mark.memory_only("it takes no cache")
@@ -45,10 +45,13 @@ def test_no_member_is_ever_missed(members: set[str], capacity: int) -> None:
 
 
 texts = st.sampled_from([f"text {n}" for n in range(12)])
+fillings = st.integers(0, 2)  # which of those that have begun, the last one first
 steps = st.one_of(
     st.builds(lambda some, may: ("add", tuple(some), may), st.lists(texts, max_size=4), st.booleans()),
+    st.builds(lambda some, which: ("add to fill", tuple(some), which), st.lists(texts, max_size=4), fillings),
     st.builds(lambda text: ("test", text, None), texts),
-    st.builds(lambda is_over: ("fill", is_over, None), st.booleans()),
+    st.builds(lambda: ("empty", None, None)),
+    st.builds(lambda which: ("whole", None, which), fillings),
 )
 
 
@@ -56,11 +59,17 @@ steps = st.one_of(
 @given(st.lists(steps, max_size=20))
 def test_the_scripts_decide_as_python_does(redis_server: Server, steps: list[Any]) -> None:
     shape, twin = shape_for(8, 0.1), Twin(redis_server, BY_NAME)
-    for kind, what, may in steps:
+    begun = [3, 2, 1]
+    for kind, what, how in steps:
         step: Any = {
-            "add": lambda: Adding(shape, what, may),  # noqa: B023 - called at once
+            "add": lambda: Adding(shape, what, how),  # noqa: B023 - called at once
+            "add to fill": lambda: Adding(shape, what, may_make=False, filling=begun[how]),  # noqa: B023
             "test": lambda: Asking(shape, what),  # noqa: B023
-            "fill": lambda: Filling(shape, what),  # noqa: B023
+            "empty": lambda: Emptying(shape),
+            "whole": lambda: Completing(shape, begun[how]),  # noqa: B023
         }[kind]()
         mine, its = twin.both(step)
         assert its == mine
+        if kind == "empty":
+            assert mine > begun[0]
+            begun.insert(0, mine)

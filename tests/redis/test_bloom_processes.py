@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -74,4 +75,34 @@ def test_a_call_takes_one_command(redis_server: Server) -> None:
     with redis_server.monitor() as seen:
         assert not is_taken("zoe")
     assert [command.words[0] for command in seen if command.client not in ("lua", "unix")] == [b"EVALSHA"]
+    cache.close()
+
+
+@pytest.mark.parametrize(
+    "lost", [b"stillroom+{bloom:main:taken:1000:28756:20}", b"stillroom+{bloom:main:taken:1000:28756:20}!"]
+)
+def test_what_is_left_of_a_filter_is_certain_of_nothing(redis_server: Server, lost: bytes) -> None:
+    first, second = Cache(redis_server.url, timeout=5), Cache(redis_server.url, timeout=5)
+    filtered(first, []).bloom.fill(["ada"])
+    assert redis_server.ask("DEL", lost) == 1
+    is_taken = filtered(second, [])
+    is_taken.add("bob")
+    assert is_taken.bloom.peek() is None
+    assert is_taken("ada"), "the function has to tell"
+    for cache in (first, second):
+        cache.close()
+
+
+def test_bits_that_are_lost_while_a_filter_is_filled_are_missed(redis_server: Server) -> None:
+    cache = Cache(redis_server.url, timeout=5)
+    is_taken = filtered(cache, [])
+
+    def names() -> Iterator[str]:
+        yield from [f"name {n}" for n in range(1000)]
+        assert redis_server.ask("DEL", "stillroom+{bloom:main:taken:1000:28756:20}") == 1
+        yield "ada"
+
+    with pytest.raises(StoreError, match="lost"):
+        is_taken.bloom.fill(names())
+    assert is_taken("name 1"), "the function has to tell"
     cache.close()

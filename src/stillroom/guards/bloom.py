@@ -6,23 +6,22 @@ lost it) is certain of nothing: the function is called.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..errors import StoreError
 from .filter import Shape, rate_of
+from .filter_steps import Adding, Asking, Completing, Emptying, Outcome
 from .guard import Handle, Instead, Reach
-from .tally import Change
 
 if TYPE_CHECKING:
     from .guard import Way
 
-__all__ = ["Adding", "Asking", "Bloom", "BloomFilter", "Contents", "Filling"]
+__all__ = ["Bloom", "BloomFilter", "Contents"]
 
 _AT_ONCE: Final = 1000
 """How many members are added in one step, for which a server stands still."""
-_ENDLESS = float("inf")
 
 
 class Contents(NamedTuple):
@@ -37,113 +36,6 @@ class Contents(NamedTuple):
     members: int
     capacity: int
     false_positive_rate: float
-
-
-class _Bits:
-    """A filter in memory."""
-
-    __slots__ = ("bits", "is_whole", "members")
-
-    def __init__(self, size: int, is_whole: bool) -> None:
-        self.bits = bytearray((size + 7) // 8)
-        self.is_whole = is_whole
-        self.members = 0
-
-    def has(self, positions: Sequence[int]) -> bool:
-        bits = self.bits
-        for at in positions:  # noqa: SIM110 - `all` takes a generator, and this is on the way of every call
-            if not bits[at >> 3] >> (at & 7) & 1:
-                return False
-        return True
-
-    def add(self, positions: Sequence[int]) -> None:
-        self.members += not self.has(positions)
-        for at in positions:
-            self.bits[at >> 3] |= 1 << (at & 7)
-
-
-class Adding(NamedTuple):
-    """Add members, and tell whether there is a filter.
-
-    Attributes:
-        shape: the size of the filter.
-        texts: the members.
-        may_make: make one that is whole if there is none; otherwise nothing is done then.
-    """
-
-    shape: Shape
-    texts: tuple[str, ...]
-    may_make: bool = True
-
-    @property
-    def script(self) -> str:
-        return "bloom_add"
-
-    @property
-    def arguments(self) -> tuple[int, ...]:
-        shape = self.shape
-        positions = [at for text in self.texts for at in shape.positions(text)]
-        return (shape.bits, shape.hashes, int(self.may_make), *positions)
-
-    def apply(self, state: _Bits | None, now: float) -> Change:
-        if state is None and not self.may_make:
-            return Change(None, now, False)
-        bits = _Bits(self.shape.bits, is_whole=True) if state is None else state
-        for text in self.texts:
-            bits.add(self.shape.positions(text))
-        return Change(bits, _ENDLESS, True)
-
-    def read(self, reply: Any) -> bool:
-        return bool(reply)
-
-
-class Filling(NamedTuple):
-    """Put an empty filter in the place of what is there, which is not whole; or say that it is whole now."""
-
-    shape: Shape
-    is_over: bool
-
-    @property
-    def script(self) -> str:
-        return "bloom_fill"
-
-    @property
-    def arguments(self) -> tuple[int, ...]:
-        return (self.shape.bits, int(self.is_over))
-
-    def apply(self, state: _Bits | None, now: float) -> Change:
-        if not self.is_over:
-            state = _Bits(self.shape.bits, is_whole=False)
-        elif state is not None:
-            state.is_whole = True
-        return Change(state, _ENDLESS, state is not None)
-
-    def read(self, reply: Any) -> bool:
-        return bool(reply)
-
-
-class Asking(NamedTuple):
-    """Tell whether a text may be a member, and how many there are; nothing unless there is a filter that is whole."""
-
-    shape: Shape
-    text: str
-
-    @property
-    def script(self) -> str:
-        return "bloom_test"
-
-    @property
-    def arguments(self) -> tuple[int, ...]:
-        return (self.shape.bits, *self.shape.positions(self.text))
-
-    def apply(self, state: _Bits | None, now: float) -> Change:
-        if state is None:
-            return Change(None, now, None)
-        found = (state.has(self.shape.positions(self.text)), state.members)
-        return Change(state, _ENDLESS, found if state.is_whole else None)
-
-    def read(self, reply: Any) -> tuple[bool, int] | None:
-        return None if reply is None else (bool(reply[0]), int(reply[1]))
 
 
 class Bloom:
@@ -182,16 +74,22 @@ class Bloom:
     async def add(self, way: Way, text: str) -> None:
         """Add a member. A filter that was there, and is no more, is not made anew: the other members would be missing."""
         step = Adding(self.shape, (text,), may_make=not self._is_known)
-        self._is_known = await way.tallies.step(self.tally, step) or self._is_known
+        self._is_known = await way.tallies.step(self.tally, step) is Outcome.DONE or self._is_known
 
     async def fill(self, way: Way, texts: Iterable[str]) -> None:
-        """Make the filter anew, with these members; those that others add meanwhile stay in it."""
-        await way.tallies.step(self.tally, Filling(self.shape, is_over=False))
+        """Make the filter anew, with these members; those that others add meanwhile stay in it.
+
+        What another filling that has begun later does is not to be mixed with this one, which ends without effect then.
+        """
+        number = await way.tallies.step(self.tally, Emptying(self.shape))
         members = iter(texts)
-        while some := tuple(islice(members, _AT_ONCE)):
-            if not await way.tallies.step(self.tally, Adding(self.shape, some, may_make=False)):
-                raise StoreError("the filter was lost while it was filled", store="", operation="fill")
-        await way.tallies.step(self.tally, Filling(self.shape, is_over=True))
+        outcome = Outcome.DONE
+        while outcome is Outcome.DONE and (some := tuple(islice(members, _AT_ONCE))):
+            outcome = await way.tallies.step(self.tally, Adding(self.shape, some, may_make=False, filling=number))
+        if outcome is Outcome.DONE:
+            outcome = await way.tallies.step(self.tally, Completing(self.shape, number))
+        if outcome is Outcome.LOST:
+            raise StoreError("the filter was lost while it was filled", store="", operation="fill")
         self._is_known = True
 
     async def contents(self, way: Way) -> Contents | None:

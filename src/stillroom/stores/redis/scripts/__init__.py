@@ -49,6 +49,7 @@ TAKE_LOCK: Final = Script("take_lock")
 USE: Final = Script("use")
 
 BY_NAME: Final = {
-    name: Script(name) for name in ("bloom_add", "bloom_fill", "bloom_test", "bucket", "circuit", "forget", "slow", "window")
+    name: Script(name)
+    for name in ("bloom_add", "bloom_empty", "bloom_test", "bloom_whole", "bucket", "circuit", "forget", "slow", "window")
 }
 """The steps of tallies, by what guards call them; see `stillroom.guards.tally`."""

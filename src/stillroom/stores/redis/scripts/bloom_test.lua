@@ -1,10 +1,10 @@
 -- Tell whether something may be in a Bloom filter, and how many members there are; nothing unless there is one that is whole.
 --
--- KEYS: the bits; how many members there are
+-- KEYS: the bits; how many members there are, and the number of the last filling
 -- ARGV: how many bits it has, and those that stand for what is asked for
-local members = tonumber(redis.call('GET', KEYS[2]) or -1)
-if members < 0 or redis.call('GETBIT', KEYS[1], ARGV[1]) == 0 then return false end
+local members = redis.call('HGET', KEYS[2], 'members')
+if not members or redis.call('GETBIT', KEYS[1], ARGV[1]) == 0 then return false end
 for at = 2, #ARGV do
-  if redis.call('GETBIT', KEYS[1], ARGV[at]) == 0 then return {0, members} end
+  if redis.call('GETBIT', KEYS[1], ARGV[at]) == 0 then return {0, tonumber(members)} end
 end
-return {1, members}
+return {1, tonumber(members)}

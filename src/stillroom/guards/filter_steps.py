@@ -1,0 +1,168 @@
+"""What is done to Bloom filters, in memory and by scripts on a server: to ask, to add members, to fill anew.
+
+Each filling has a number, higher than those before. What it adds counts only while no other filling has begun, since that
+has emptied the filter: of several at once, the last to begin makes it whole. A filter that was begun by its first member has
+the number zero.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from .filter import Shape
+from .tally import Change
+
+__all__ = ["Adding", "Asking", "Completing", "Emptying", "Outcome"]
+
+_ENDLESS = float("inf")
+
+
+class Outcome(enum.IntEnum):
+    """What became of a change."""
+
+    LOST = 0
+    """Nothing: there is no filter, or another one than that which was being filled."""
+    DONE = 1
+    OVERTAKEN = 2
+    """Nothing: another filling has begun meanwhile."""
+
+
+class _Bits:
+    """A filter in memory."""
+
+    __slots__ = ("bits", "filling", "is_whole", "members")
+
+    def __init__(self, size: int, filling: int = 0) -> None:
+        self.bits = bytearray((size + 7) // 8)
+        self.filling = filling
+        self.is_whole = not filling
+        self.members = 0
+
+    def has(self, positions: Sequence[int]) -> bool:
+        bits = self.bits
+        for at in positions:  # noqa: SIM110 - `all` takes a generator, and this is on the way of every call
+            if not bits[at >> 3] >> (at & 7) & 1:
+                return False
+        return True
+
+    def add(self, positions: Sequence[int]) -> None:
+        self.members += not self.has(positions)
+        for at in positions:
+            self.bits[at >> 3] |= 1 << (at & 7)
+
+    def stands(self, filling: int) -> Outcome:
+        """Tell what becomes of what a filling does."""
+        if self.filling == filling:
+            return Outcome.DONE
+        return Outcome.OVERTAKEN if self.filling > filling else Outcome.LOST
+
+
+class Adding(NamedTuple):
+    """Add members.
+
+    Attributes:
+        shape: the size of the filter.
+        texts: the members.
+        may_make: make a filter that is whole if there is none; otherwise nothing is done then.
+        filling: the number of the filling that adds them; zero if they come by themselves.
+    """
+
+    shape: Shape
+    texts: tuple[str, ...]
+    may_make: bool = True
+    filling: int = 0
+
+    @property
+    def script(self) -> str:
+        return "bloom_add"
+
+    @property
+    def arguments(self) -> tuple[int, ...]:
+        shape = self.shape
+        positions = [at for text in self.texts for at in shape.positions(text)]
+        return (shape.bits, shape.hashes, int(self.may_make), self.filling, *positions)
+
+    def apply(self, state: _Bits | None, now: float) -> Change:
+        if state is None and not self.may_make:
+            return Change(None, now, Outcome.LOST)
+        bits = _Bits(self.shape.bits) if state is None else state
+        outcome = bits.stands(self.filling) if self.filling else Outcome.DONE
+        if outcome is Outcome.DONE:
+            for text in self.texts:
+                bits.add(self.shape.positions(text))
+        return Change(bits, _ENDLESS, outcome)
+
+    def read(self, reply: Any) -> Outcome:
+        return Outcome(reply)
+
+
+class Emptying(NamedTuple):
+    """Put an empty filter, which is not whole, in the place of what is there; tell the number of the filling that begins."""
+
+    shape: Shape
+
+    @property
+    def script(self) -> str:
+        return "bloom_empty"
+
+    @property
+    def arguments(self) -> tuple[int, ...]:
+        return (self.shape.bits,)
+
+    def apply(self, state: _Bits | None, now: float) -> Change:
+        number = max(0 if state is None else state.filling + 1, int(now * 1_000_000), 1)
+        return Change(_Bits(self.shape.bits, number), _ENDLESS, number)
+
+    def read(self, reply: Any) -> int:
+        return int(reply)
+
+
+class Completing(NamedTuple):
+    """Say that a filter is whole now, which a filling has emptied and filled."""
+
+    shape: Shape
+    number: int
+
+    @property
+    def script(self) -> str:
+        return "bloom_whole"
+
+    @property
+    def arguments(self) -> tuple[int, ...]:
+        return (self.shape.bits, self.number)
+
+    def apply(self, state: _Bits | None, now: float) -> Change:
+        if state is None:
+            return Change(None, now, Outcome.LOST)
+        outcome = state.stands(self.number)
+        state.is_whole = state.is_whole or outcome is Outcome.DONE
+        return Change(state, _ENDLESS, outcome)
+
+    def read(self, reply: Any) -> Outcome:
+        return Outcome(reply)
+
+
+class Asking(NamedTuple):
+    """Tell whether a text may be a member, and how many there are; nothing unless there is a filter that is whole."""
+
+    shape: Shape
+    text: str
+
+    @property
+    def script(self) -> str:
+        return "bloom_test"
+
+    @property
+    def arguments(self) -> tuple[int, ...]:
+        return (self.shape.bits, *self.shape.positions(self.text))
+
+    def apply(self, state: _Bits | None, now: float) -> Change:
+        if state is None:
+            return Change(None, now, None)
+        found = (state.has(self.shape.positions(self.text)), state.members)
+        return Change(state, _ENDLESS, found if state.is_whole else None)
+
+    def read(self, reply: Any) -> tuple[bool, int] | None:
+        return None if reply is None else (bool(reply[0]), int(reply[1]))
