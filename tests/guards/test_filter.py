@@ -11,7 +11,7 @@ from tests.guards.twin import Twin
 from tests.servers.server import Server
 
 from stillroom.guards.filter import Shape, rate_of, shape_for
-from stillroom.guards.filter_steps import Adding, Asking, Completing, Emptying
+from stillroom.guards.filter_steps import Adding, Asking, Completing, Emptying, Progress
 from stillroom.stores.redis.scripts import BY_NAME
 
 pytestmark = pytest.mark.memory_only("it takes no cache")
@@ -45,7 +45,9 @@ def test_no_member_is_ever_missed(members: set[str], capacity: int) -> None:
 
 
 texts = st.sampled_from([f"text {n}" for n in range(12)])
-fillings = st.integers(0, 2)  # which of those that have begun, the last one first
+fillings = st.tuples(
+    st.integers(0, 2), st.integers(0, 2)
+)  # which of those that have begun, the last one first; which of its steps
 steps = st.one_of(
     st.builds(lambda some, may: ("add", tuple(some), may), st.lists(texts, max_size=4), st.booleans()),
     st.builds(lambda some, which: ("add to fill", tuple(some), which), st.lists(texts, max_size=4), fillings),
@@ -63,10 +65,10 @@ def test_the_scripts_decide_as_python_does(redis_server: Server, steps: list[Any
     for kind, what, how in steps:
         step: Any = {
             "add": lambda: Adding(shape, what, how),  # noqa: B023 - called at once
-            "add to fill": lambda: Adding(shape, what, may_make=False, filling=begun[how]),  # noqa: B023
+            "add to fill": lambda: Adding(shape, what, False, Progress(begun[how[0]], how[1])),  # noqa: B023
             "test": lambda: Asking(shape, what),  # noqa: B023
             "empty": lambda: Emptying(shape),
-            "whole": lambda: Completing(shape, begun[how]),  # noqa: B023
+            "whole": lambda: Completing(shape, Progress(begun[how[0]], how[1])),  # noqa: B023
         }[kind]()
         mine, its = twin.both(step)
         assert its == mine

@@ -9,9 +9,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.servers.sentinel import Sentinel
 from tests.servers.server import Server
 
 from stillroom import Cache, StoreError
+
+BITS = b"stillroom+{bloom:main:taken:1000:28756:20}"
+MEMBERS = BITS + b"!"
 
 OTHER = """
 import sys
@@ -99,10 +103,41 @@ def test_bits_that_are_lost_while_a_filter_is_filled_are_missed(redis_server: Se
 
     def names() -> Iterator[str]:
         yield from [f"name {n}" for n in range(1000)]
-        assert redis_server.ask("DEL", "stillroom+{bloom:main:taken:1000:28756:20}") == 1
+        assert redis_server.ask("DEL", BITS) == 1
         yield "ada"
 
     with pytest.raises(StoreError, match="lost"):
         is_taken.bloom.fill(names())
     assert is_taken("name 1"), "the function has to tell"
+    cache.close()
+
+
+def test_a_step_that_a_new_master_has_not_heard_of_is_missed(redis_server: Server) -> None:
+    cache = Cache(redis_server.url, timeout=5)
+    is_taken = filtered(cache, [])
+
+    def names() -> Iterator[str]:
+        yield from [f"first {n}" for n in range(1000)]
+        heard = {key: redis_server.ask("DUMP", key) for key in (BITS, MEMBERS)}
+        yield from [f"second {n}" for n in range(1000)]
+        for key, value in heard.items():
+            redis_server.ask("RESTORE", key, 0, value, "REPLACE")
+        yield "ada"
+
+    with pytest.raises(StoreError, match="lost"):
+        is_taken.bloom.fill(names())
+    assert is_taken("second 1"), "the function has to tell"
+    cache.close()
+
+
+def test_to_add_waits_for_replicas(sentinel: Sentinel) -> None:
+    """A replica that takes over would not know the member otherwise."""
+    cache = Cache(sentinel.url, timeout=5)
+    is_taken = filtered(cache, [])
+    is_taken.add("ada")
+    with sentinel.master().monitor() as seen:
+        is_taken.add("bob")
+        assert is_taken("bob")
+    words = [command.words[0] for command in seen if command.words[0] in (b"EVALSHA", b"WAIT") and command.client != "lua"]
+    assert words == [b"EVALSHA", b"WAIT", b"EVALSHA"]
     cache.close()

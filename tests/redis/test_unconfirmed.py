@@ -9,7 +9,7 @@ from stillroom.stores.redis.client import Node
 from stillroom.stores.redis.commands import command, run_script
 from stillroom.stores.redis.layout import RedisKey
 from stillroom.stores.redis.picture import of_server
-from stillroom.stores.redis.scripts import DROP, SWAP
+from stillroom.stores.redis.scripts import BLOOM_ADD, DROP, SWAP
 from stillroom.stores.redis.unconfirmed import Unconfirmed
 
 OLD, NEW = Node("old", 1), Node("new", 1)
@@ -48,6 +48,19 @@ def test_a_value_is_kept_as_the_deletion_of_what_is_there(unconfirmed: Unconfirm
     unconfirmed.add(OLD, run_script(SWAP, (b"entry", b"leases", b"uses"), b"any", b"value", 0, 0, 0, by=KEY))
     ((_, _, kept),) = unconfirmed.lost(of_server(NEW))
     assert kept == run_script(DROP, (b"entry", b"leases", b"uses"), by=KEY)
+
+
+def test_a_member_of_a_filter_is_kept_but_makes_no_filter_that_lacks_the_others(unconfirmed: Unconfirmed) -> None:
+    name, keys = RedisKey(b"{taken}"), (b"{taken}", b"{taken}!")
+    unconfirmed.add(OLD, run_script(BLOOM_ADD, keys, 100, 2, 1, 0, 0, 17, 4, by=name))
+    ((_, _, kept),) = unconfirmed.lost(of_server(NEW))
+    assert kept == run_script(BLOOM_ADD, keys, 100, 2, 0, 0, 0, 17, 4, by=name)
+
+
+def test_steps_of_a_filling_are_not_kept_since_the_next_one_misses_them(unconfirmed: Unconfirmed) -> None:
+    name, keys = RedisKey(b"{taken}"), (b"{taken}", b"{taken}!")
+    unconfirmed.add(OLD, run_script(BLOOM_ADD, keys, 100, 2, 0, 5, 0, 17, 4, by=name))
+    assert len(unconfirmed) == 0
 
 
 def test_when_there_is_too_much_to_keep_everything_is_to_be_invalidated(unconfirmed: Unconfirmed) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..errors import StoreError
 from .filter import Shape, rate_of
-from .filter_steps import Adding, Asking, Completing, Emptying, Outcome
+from .filter_steps import Adding, Asking, Completing, Emptying, Outcome, Progress
 from .guard import Handle, Instead, Reach
 
 if TYPE_CHECKING:
@@ -81,13 +81,14 @@ class Bloom:
 
         What another filling that has begun later does is not to be mixed with this one, which ends without effect then.
         """
-        number = await way.tallies.step(self.tally, Emptying(self.shape))
+        progress = Progress(await way.tallies.step(self.tally, Emptying(self.shape)))
         members = iter(texts)
         outcome = Outcome.DONE
         while outcome is Outcome.DONE and (some := tuple(islice(members, _AT_ONCE))):
-            outcome = await way.tallies.step(self.tally, Adding(self.shape, some, may_make=False, filling=number))
+            outcome = await way.tallies.step(self.tally, Adding(self.shape, some, False, progress))
+            progress = progress._replace(steps=progress.steps + 1)
         if outcome is Outcome.DONE:
-            outcome = await way.tallies.step(self.tally, Completing(self.shape, number))
+            outcome = await way.tallies.step(self.tally, Completing(self.shape, progress))
         if outcome is Outcome.LOST:
             raise StoreError("the filter was lost while it was filled", store="", operation="fill")
         self._is_known = True

@@ -3,6 +3,8 @@
 Each filling has a number, higher than those before. What it adds counts only while no other filling has begun, since that
 has emptied the filter: of several at once, the last to begin makes it whole. A filter that was begun by its first member has
 the number zero.
+
+The steps of a filling are counted, so that the next one finds out if one was lost, as when a replica has taken over.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Any, NamedTuple
 from .filter import Shape
 from .tally import Change
 
-__all__ = ["Adding", "Asking", "Completing", "Emptying", "Outcome"]
+__all__ = ["Adding", "Asking", "Completing", "Emptying", "Outcome", "Progress"]
 
 _ENDLESS = float("inf")
 
@@ -23,20 +25,33 @@ class Outcome(enum.IntEnum):
     """What became of a change."""
 
     LOST = 0
-    """Nothing: there is no filter, or another one than that which was being filled."""
+    """Nothing: there is no filter, or one that lacks what the filling has done."""
     DONE = 1
     OVERTAKEN = 2
     """Nothing: another filling has begun meanwhile."""
 
 
+class Progress(NamedTuple):
+    """How far a filling has come.
+
+    Attributes:
+        filling: its number; zero for members that come by themselves.
+        steps: how many steps it has done.
+    """
+
+    filling: int = 0
+    steps: int = 0
+
+
 class _Bits:
     """A filter in memory."""
 
-    __slots__ = ("bits", "filling", "is_whole", "members")
+    __slots__ = ("bits", "filling", "is_whole", "members", "steps")
 
     def __init__(self, size: int, filling: int = 0) -> None:
         self.bits = bytearray((size + 7) // 8)
         self.filling = filling
+        self.steps = 0
         self.is_whole = not filling
         self.members = 0
 
@@ -52,11 +67,12 @@ class _Bits:
         for at in positions:
             self.bits[at >> 3] |= 1 << (at & 7)
 
-    def stands(self, filling: int) -> Outcome:
-        """Tell what becomes of what a filling does."""
-        if self.filling == filling:
+    def go_on(self, progress: Progress) -> Outcome:
+        """Count a step of a filling if it follows those before, and tell what becomes of it."""
+        if (self.filling, self.steps) == progress:
+            self.steps += 1
             return Outcome.DONE
-        return Outcome.OVERTAKEN if self.filling > filling else Outcome.LOST
+        return Outcome.OVERTAKEN if self.filling > progress.filling else Outcome.LOST
 
 
 class Adding(NamedTuple):
@@ -66,13 +82,13 @@ class Adding(NamedTuple):
         shape: the size of the filter.
         texts: the members.
         may_make: make a filter that is whole if there is none; otherwise nothing is done then.
-        filling: the number of the filling that adds them; zero if they come by themselves.
+        progress: that of the filling that adds them.
     """
 
     shape: Shape
     texts: tuple[str, ...]
     may_make: bool = True
-    filling: int = 0
+    progress: Progress = Progress()
 
     @property
     def script(self) -> str:
@@ -82,13 +98,13 @@ class Adding(NamedTuple):
     def arguments(self) -> tuple[int, ...]:
         shape = self.shape
         positions = [at for text in self.texts for at in shape.positions(text)]
-        return (shape.bits, shape.hashes, int(self.may_make), self.filling, *positions)
+        return (shape.bits, shape.hashes, int(self.may_make), *self.progress, *positions)
 
     def apply(self, state: _Bits | None, now: float) -> Change:
         if state is None and not self.may_make:
             return Change(None, now, Outcome.LOST)
         bits = _Bits(self.shape.bits) if state is None else state
-        outcome = bits.stands(self.filling) if self.filling else Outcome.DONE
+        outcome = bits.go_on(self.progress) if self.progress.filling else Outcome.DONE
         if outcome is Outcome.DONE:
             for text in self.texts:
                 bits.add(self.shape.positions(text))
@@ -123,7 +139,7 @@ class Completing(NamedTuple):
     """Say that a filter is whole now, which a filling has emptied and filled."""
 
     shape: Shape
-    number: int
+    progress: Progress
 
     @property
     def script(self) -> str:
@@ -131,12 +147,12 @@ class Completing(NamedTuple):
 
     @property
     def arguments(self) -> tuple[int, ...]:
-        return (self.shape.bits, self.number)
+        return (self.shape.bits, *self.progress)
 
     def apply(self, state: _Bits | None, now: float) -> Change:
         if state is None:
             return Change(None, now, Outcome.LOST)
-        outcome = state.stands(self.number)
+        outcome = state.go_on(self.progress)
         state.is_whole = state.is_whole or outcome is Outcome.DONE
         return Change(state, _ENDLESS, outcome)
 

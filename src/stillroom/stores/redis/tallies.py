@@ -9,6 +9,7 @@ from .commands import run_script
 from .layout import Layout
 from .scripts import BY_NAME
 from .senseless import sensibly
+from .unconfirmed import kept_of
 from .wire import Wire
 
 if TYPE_CHECKING:
@@ -51,5 +52,5 @@ class RedisTallies:
     async def _run(self, name: str, step: Step) -> Any:
         key = self._layout.tally(name)
         command = run_script(BY_NAME[step.script], (key.name, key.name + b"!"), *step.arguments, by=key)
-        (reply,) = await self._wire.run([command], is_repeatable=False)
+        (reply,) = await self._wire.run([command], is_repeatable=False, is_lasting=kept_of(command) is not None)
         return step.read(reply)

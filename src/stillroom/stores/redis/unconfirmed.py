@@ -1,4 +1,5 @@
-"""Invalidations of which not all replicas have heard: they are lost if one takes over, and then have to be made again.
+"""Invalidations of which not all replicas have heard: they are lost if one takes over, and then have to be made again. So have
+members of Bloom filters, which a filter that lacks them would deny.
 
 A server acknowledges before its replicas know (replication is asynchronous). So whoever invalidates waits for them, for part of
 the time that an operation may take; but a replica may be slow, or may have been made the master a moment ago without anybody
@@ -21,14 +22,14 @@ from ..._runtime.runtime import drive
 from ...errors import StoreError
 from .client import Node
 from .commands import Command, run_script
-from .scripts import DROP, SWAP
+from .scripts import BLOOM_ADD, DROP, SWAP
 from .senseless import SENSELESS
 
 if TYPE_CHECKING:
     from .picture import Picture
     from .wire import Wire
 
-__all__ = ["Messenger", "Unconfirmed", "deletion_of"]
+__all__ = ["Messenger", "Unconfirmed", "kept_of"]
 
 _KEPT: Final = 30.0
 """For how many seconds they are kept: longer than a failover takes."""
@@ -41,11 +42,21 @@ Told: TypeAlias = "tuple[float, Node, Command]"
 """When a command was told, and to whom."""
 
 
-def deletion_of(command: Command) -> Command | None:
+def kept_of(command: Command) -> Command | None:
     """Return what of a command must not be lost: a value that is lost is a miss, but what it replaced is outdated."""
     if command.script is SWAP:
         return run_script(DROP, [part for part in command.parts[1:4] if isinstance(part, bytes)], by=command.key)
+    if command.script is BLOOM_ADD:
+        return _member_of(command)
     return command if command.script is DROP or command.data.startswith(_DEL) else None
+
+
+def _member_of(command: Command) -> Command | None:
+    """Return what adds the same to a filter but makes none; nothing for steps of a filling, which find out by themselves."""
+    _, bits, members, size, hashes, _, filling, *rest = command.parts
+    assert isinstance(bits, bytes)
+    assert isinstance(members, bytes)
+    return None if filling else run_script(BLOOM_ADD, (bits, members), size, hashes, 0, filling, *rest, by=command.key)
 
 
 class Unconfirmed:
@@ -67,14 +78,14 @@ class Unconfirmed:
         return len(self._told)
 
     def add(self, node: Node, command: Command) -> None:
-        """Keep a command that makes something outdated."""
-        deletion = deletion_of(command)
-        if deletion is None:
+        """Keep what of a command must not be lost."""
+        kept = kept_of(command)
+        if kept is None:
             return
         now = time.monotonic()
         if len(self._told) >= _LIMIT:
             self._told = deque([(now, node, self._everything)])
-        self._told.append((now, node, deletion))
+        self._told.append((now, node, kept))
         self.on_add()
 
     def lost(self, picture: Picture) -> list[Told]:

@@ -23,7 +23,7 @@ from .links import Batch, Links, Outcome, OutOfMemory
 from .picture import Picture
 from .senseless import SENSELESS
 from .topology import Topology
-from .unconfirmed import deletion_of
+from .unconfirmed import kept_of
 
 __all__ = ["Wire"]
 
@@ -181,7 +181,7 @@ class Wire:
     def _echo(self, errands: list[_Errand]) -> list[Batch]:
         """Return what to tell a former master, from which others may still read."""
         former = self.topology.former()
-        told = [deletion.data for errand in errands if (deletion := deletion_of(errand.command)) is not None]
+        told = [kept.data for errand in errands if (kept := kept_of(errand.command)) is not None]
         return [Batch(former, b"".join(told), len(told))] if former is not None and told else []
 
     def _heed_echo(self, echo: list[Batch], outcomes: list[Outcome]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 __all__ = [
+    "BLOOM_ADD",
     "BY_NAME",
     "DROP",
     "FILL",
@@ -53,3 +54,5 @@ BY_NAME: Final = {
     for name in ("bloom_add", "bloom_empty", "bloom_test", "bloom_whole", "bucket", "circuit", "forget", "slow", "window")
 }
 """The steps of tallies, by what guards call them; see `stillroom.guards.tally`."""
+
+BLOOM_ADD: Final = BY_NAME["bloom_add"]
