@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from functools import update_wrapper
 from types import MethodType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from .entry import MISSING
 from .guards.guard import of_owner
@@ -19,26 +19,19 @@ from .guards.guard import of_owner
 if TYPE_CHECKING:
     from .function import Operations
 
-__all__ = ["BoundFunction", "BoundGuarded", "CachedMethod", "GuardedMethod", "descriptor", "stands_in_class"]
+__all__ = ["Bound", "BoundFunction", "BoundGuarded", "CachedMethod", "GuardedMethod", "descriptor", "stands_in_class"]
 
 
-class BoundFunction:
-    """A cached method of one object, or a cached class method of one class. Subclasses bring a compiled ``__call__``."""
+class Bound:
+    """A decorated method of one object, or a decorated class method of one class; each has a subclass with its function."""
 
     __slots__ = ("__self__", "__weakref__")
 
     __func__: Callable[..., Any]
-    operations: Operations
 
     def __init__(self, owner: Any, obj: Any = MISSING) -> None:
         # With two arguments, the function first, as the type of bound methods takes them: `weakref.WeakMethod` goes by that.
         self.__self__ = owner if obj is MISSING else obj
-
-    def __getattr__(self, name: str) -> Any:
-        return of_owner(getattr(self.__func__, name), self.__self__)
-
-    def __repr__(self) -> str:
-        return f"<bound cached method {self.__func__.__qualname__} of {self.__self__!r}>"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, type(self)) and self.__self__ is other.__self__
@@ -56,6 +49,20 @@ class BoundFunction:
     @property
     def __signature__(self) -> inspect.Signature:
         return inspect.signature(MethodType(self.__func__, self.__self__))
+
+
+class BoundFunction(Bound):
+    """A cached method of one object, or a cached class method of one class. Subclasses bring a compiled ``__call__``."""
+
+    __slots__ = ()
+
+    operations: Operations
+
+    def __getattr__(self, name: str) -> Any:
+        return of_owner(getattr(self.__func__, name), self.__self__)
+
+    def __repr__(self) -> str:
+        return f"<bound cached method {self.__func__.__qualname__} of {self.__self__!r}>"
 
     def invalidate(self, /, *args: Any, **kwargs: Any) -> Any:
         """Forget the result for these arguments."""
@@ -94,7 +101,10 @@ class CachedMethod:
 
     Attributes:
         function: the same.
+        is_of_class: binding is to the class, as for ``classmethod``.
     """
+
+    is_of_class = False
 
     def __init__(self, function: Callable[..., Any]) -> None:
         update_wrapper(self, function)
@@ -129,7 +139,8 @@ def descriptor(function: Callable[..., Any], bound: type[BoundFunction], *, of_c
     def bind_class(_: CachedMethod, obj: Any, owner: type[Any] | None = None) -> Any:
         return bound(type(obj) if owner is None else owner)
 
-    made: type[CachedMethod] = type("CachedMethod", (CachedMethod,), {"__get__": bind_class if of_class else bind})
+    body = {"__get__": bind_class if of_class else bind, "is_of_class": of_class}
+    made: type[CachedMethod] = type("CachedMethod", (CachedMethod,), body)
     return made(function)
 
 
@@ -148,26 +159,33 @@ class GuardedMethod:
     def __init__(self, function: Callable[..., Any], inner: Any) -> None:
         update_wrapper(self, function)
         self.function = function
-        self.is_of_class = isinstance(inner, classmethod)
-        self._inner = inner
+        self.is_of_class = isinstance(inner, classmethod) or getattr(inner, "is_of_class", False)
+        body = {"__slots__": (), "__func__": staticmethod(function), "inner": _bound_alike(inner, self.is_of_class)}
+        body |= {"__doc__": function.__doc__, "__module__": function.__module__}
+        self._bound: type[BoundGuarded] = type("BoundGuarded", (BoundGuarded,), body)
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
 
     def __get__(self, obj: Any, owner: type[Any] | None = None) -> Any:
         if self.is_of_class:
-            return BoundGuarded(self.function, owner if owner is not None else cast("Any", type(obj)), self._inner)
-        return self.function if obj is None else BoundGuarded(self.function, obj, self._inner)
+            return self._bound(type(obj) if owner is None else owner)
+        return self.function if obj is None else self._bound(obj)
 
 
-class BoundGuarded:
+def _bound_alike(inner: Any, is_of_class: bool) -> property:
+    """Return the property of a bound method that is what was guarded, bound to the same."""
+    if is_of_class:
+        return property(lambda bound: inner.__get__(None, bound.__self__))
+    return property(lambda bound: inner.__get__(bound.__self__, type(bound.__self__)))
+
+
+class BoundGuarded(Bound):
     """A guarded method of one object, or a guarded class method of one class."""
 
-    def __init__(self, function: Callable[..., Any], owner: Any, inner: Any) -> None:
-        self.__func__ = function
-        self.__self__ = owner
-        self.__doc__ = function.__doc__
-        self._inner = inner
+    __slots__ = ()
+
+    inner: Any
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self.__func__(self.__self__, *args, **kwargs)
@@ -178,22 +196,12 @@ class BoundGuarded:
     def __getattr__(self, name: str) -> Any:
         found = vars(self.__func__).get(name)
         known = of_owner(found, self.__self__)
-        if known is not found:
-            return known
-        return getattr(self._inner.__get__(self.__self__, type(self.__self__)), name)
-
-    @property
-    def __wrapped__(self) -> Any:
-        return MethodType(self.__func__.__wrapped__, self.__self__)  # type: ignore[attr-defined]
-
-    @property
-    def __signature__(self) -> inspect.Signature:
-        return inspect.signature(MethodType(self.__func__, self.__self__))
+        return known if known is not found else getattr(self.inner, name)
 
 
 def stands_in_class(function: Callable[..., Any]) -> bool:
     """Tell whether a function is being defined in the body of a class."""
-    if isinstance(function, MethodType):
+    if getattr(function, "__self__", None) is not None:
         return False  # bound already
     around = str(getattr(function, "__qualname__", "")).split(".")[:-1]
     return bool(around) and around[-1].isidentifier()

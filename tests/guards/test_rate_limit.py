@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import copy
+import inspect
+import pickle
 import threading
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -285,6 +290,44 @@ def test_methods_are_limited_and_their_limiter_knows_the_object() -> None:
 
 
 @pytest.mark.memory_only("the class has its cache")
+def test_a_guarded_method_is_as_good_as_any_other() -> None:
+    shop, other = Shop("own"), Shop("own")
+    bound: Any = shop.price
+    assert bound == shop.price
+    assert len({bound, shop.price}) == 1
+    assert bound != other.price
+    assert copy.copy(bound)("tea") == "tea at own"
+    assert pickle.loads(pickle.dumps(bound)).limiter.limit == 2
+    kept: Any = weakref.WeakMethod(bound)
+    assert kept() == bound
+
+
+@pytest.mark.asyncio_only
+async def test_guards_of_a_bound_coroutine_method_see_it_to_its_end() -> None:
+    cache, inside = Cache(), list[int]()
+
+    class Account:
+        @cache.rate_limit(limit=100, period=LONG)
+        async def settle(self) -> int:
+            inside.append(1)
+            await asyncio.sleep(0.01)
+            assert inside.pop() == 1
+            return len(inside)
+
+        @cache.rate_limit(limit=100, period=LONG)
+        async def lines(self, n: int) -> AsyncIterator[int]:
+            for line in range(n):
+                yield line
+
+    account: Any = Account()
+    f: Any = cache.locked(wait="5s", name="f")(account.settle)
+    assert inspect.iscoroutinefunction(f)
+    assert list(await asyncio.gather(f(), f(), f())) == [0, 0, 0]
+    g: Any = cache.locked(wait="5s", name="g")(account.lines)
+    assert [line async for line in g(2)] == [0, 1]
+
+
+@pytest.mark.memory_only("the class has its cache")
 def test_class_methods_and_static_methods_are_limited_in_either_order() -> None:
     shop: Any = Shop
     assert (shop.below(), shop.above(), shop.alone("tea")) == ("Shop", "Shop", "tea")
@@ -292,6 +335,36 @@ def test_class_methods_and_static_methods_are_limited_in_either_order() -> None:
     for call in (shop.below, shop.above, lambda: shop.alone("tea")):
         with pytest.raises(RateLimited):
             call()
+
+
+def test_guards_above_each_other_and_above_a_cache_bind_class_methods_to_the_class() -> None:
+    cache = Cache()
+
+    class Shop:
+        @cache.locked()
+        @cache.rate_limit(limit=2, period=LONG)
+        @classmethod
+        def guarded(cls, item: str) -> str:
+            return f"{cls.__name__} {item}"
+
+        @cache.locked()
+        @cache.rate_limit(limit=2, period=LONG)
+        @cache(ttl=LONG)
+        @classmethod
+        def cached(cls, item: str) -> str:
+            return f"{cls.__name__} {item}"
+
+        @cache.rate_limit(limit=2, period=LONG)
+        @classmethod
+        @cache(ttl=LONG)
+        def between(cls, item: str) -> str:
+            return f"{cls.__name__} {item}"
+
+    shop: Any = Shop
+    for of in (shop, shop()):
+        assert [f("tea") for f in (of.guarded, of.cached, of.between)] == ["Shop tea"] * 3
+    assert shop.guarded.limiter.peek().remaining == shop.cached.limiter.peek().remaining == 0
+    assert shop.cached.peek("tea") == shop().between.peek("tea") == "Shop tea"
 
 
 @pytest.mark.memory_only("the class has its cache")
