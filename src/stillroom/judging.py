@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from .durations import Duration, seconds
+from .durations import Duration
 from .errors import ConfigurationError
 from .guarding import Plan, guarded
 from .guards.guard import Counting, Guard, Handle, OnError, Reach
+from .settings import CENTURY, count, span
 
 if TYPE_CHECKING:
     from .core import Core
@@ -80,16 +81,16 @@ class Judging:
         from .guards.circuit import Circuit
         from .guards.circuit_breaker import Breaker, CircuitBreaker, Judgement
 
-        length = _span(open_for, "open_for")
+        length = span(open_for, "open_for")
         circuit = Circuit(
             _number(error_rate, "error_rate", "above zero and at most one", lambda rate: 0 < rate <= 1),
-            _span(window, "window"),
-            _count(min_calls, "min_calls"),
+            span(window, "window"),
+            count(min_calls, "min_calls"),
             length,
             _number(growth, "growth", "not below one", lambda factor: factor >= 1),
-            min(10 * length, _CENTURY) if max_open_for is None else _span(max_open_for, "max_open_for"),
-            _count(half_open_calls, "half_open_calls"),
-            length if trial_for is None else _span(trial_for, "trial_for"),
+            min(10 * length, CENTURY) if max_open_for is None else span(max_open_for, "max_open_for"),
+            count(half_open_calls, "half_open_calls"),
+            length if trial_for is None else span(trial_for, "trial_for"),
         )
         _not_below(circuit.max_open_for, length, "max_open_for", "open_for", max_open_for)
         judgement = Judgement(_types(errors, "errors"), _types(ignore, "ignore"))
@@ -153,10 +154,10 @@ class Judging:
         limits = Limits(
             apart(_number(factor, "factor", "above one", lambda factor: factor > 1)),
             _number(quantile, "quantile", "above zero and at most one", lambda share: 0 < share <= 1),
-            _span(window, "window"),
-            _span(baseline, "baseline"),
-            _count(min_calls, "min_calls"),
-            _span(refuse_for, "refuse_for"),
+            span(window, "window"),
+            span(baseline, "baseline"),
+            count(min_calls, "min_calls"),
+            span(refuse_for, "refuse_for"),
         )
         _not_below(limits.baseline, limits.window, "baseline", "window", baseline)
         core = self._core
@@ -170,16 +171,6 @@ class Judging:
 
     def _judging(self, plan: Plan) -> Callable[[Any], Any]:
         return lambda function: guarded(self._core, function, plan)
-
-
-def _count(given: int, setting: str) -> int:
-    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
-        raise ConfigurationError(f"{setting} must be a whole number above zero, not {given!r}", setting=setting, given=given)
-    return min(given, _NEVER)
-
-
-def _span(given: Duration, setting: str) -> float:
-    return min(seconds(given, setting), _CENTURY)
 
 
 def _number(given: float, setting: str, right: str, is_right: Callable[[float], bool]) -> float:
@@ -202,6 +193,4 @@ def _types(given: Errors, setting: str) -> tuple[type[BaseException], ...]:
     return types
 
 
-_CENTURY = 3.2e9  # beyond it, moments in microseconds are no longer exact
-_NEVER = 2**53  # so many calls nobody makes, and numbers beyond it are no longer exact
 _HUGE = 1e6  # such a factor makes no sense, and NaN is not below it

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from .durations import Duration, seconds
+from .durations import Duration
 from .errors import ConfigurationError
 from .guarding import Making, Plan, guarded
 from .guards.guard import Counting, Guard, Handle, OnError, Reach
 from .guards.lock import Lock, LockSettings
 from .judging import Judging
+from .settings import count, span
 
 if TYPE_CHECKING:
     from .core import Core
@@ -71,10 +72,10 @@ class Protecting(Judging):
         from .guards.rate_limit import Limiter, RateLimit
 
         rate = Rate(
-            _count(limit, "limit"),
-            seconds(period, "period"),
-            None if burst is None else _count(burst, "burst"),
-            0.0 if ban is None else seconds(ban, "ban"),
+            count(limit, "limit"),
+            span(period, "period"),
+            None if burst is None else count(burst, "burst"),
+            0.0 if ban is None else span(ban, "ban"),
         )
         counting = Counting(self._core.tallies, on_error, self._core.namespace)
 
@@ -156,7 +157,7 @@ class Protecting(Judging):
             raise ConfigurationError(
                 f"false_positive_rate must lie between 0 and 1, not {rate!r}", setting="false_positive_rate", given=rate
             )
-        members = _count(capacity, "capacity")
+        members = count(capacity, "capacity")
         shape = shape_for(members, rate)
         if shape.bits > _MOST_BITS:
             raise ConfigurationError(
@@ -196,9 +197,3 @@ class Protecting(Judging):
 
     def _guarding(self, plan: Plan) -> Callable[[Any], Any]:
         return lambda function: guarded(self._core, function, plan)
-
-
-def _count(given: int, setting: str) -> int:
-    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
-        raise ConfigurationError(f"{setting} must be a whole number above zero, not {given!r}", setting=setting, given=given)
-    return given

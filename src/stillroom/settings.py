@@ -8,11 +8,15 @@ from typing import Final, Literal, TypeAlias
 from .durations import Duration, seconds
 from .errors import ConfigurationError
 
-__all__ = ["ON_ERROR", "OnError", "choice", "lease", "prefix", "text", "texts", "timeout"]
+__all__ = ["CENTURY", "ON_ERROR", "OnError", "choice", "count", "lease", "prefix", "span", "text", "texts", "timeout"]
 
 OnError: TypeAlias = Literal["fallback", "bypass", "raise"]
 """What stands in for a store that is out of reach."""
 ON_ERROR: Final[tuple[OnError, ...]] = ("fallback", "bypass", "raise")
+CENTURY: Final = 3.2e9
+"""So many seconds are for ever. Beyond them, moments in microseconds are no longer exact."""
+_MOST: Final = 10**15
+"""More than anybody can count; the numbers of a server are exact so far."""
 
 
 def text(given: str, setting: str) -> str:
@@ -48,6 +52,28 @@ def choice(given: object, choices: Sequence[str], setting: str) -> str:
     if not isinstance(given, str) or given not in choices:
         raise ConfigurationError(f"{setting} must be one of {', '.join(choices)}, not {given!r}", setting=setting, given=given)
     return given
+
+
+def count(given: object, setting: str) -> int:
+    """Return how many of something a setting says.
+
+    Raises:
+        ConfigurationError: it is no whole number above zero, or beyond all counting.
+    """
+    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+        raise ConfigurationError(f"{setting} must be a whole number above zero, not {given!r}", setting=setting, given=given)
+    if given > _MOST:
+        raise ConfigurationError(f"{setting} must be at most {_MOST}", setting=setting, given=given)
+    return given
+
+
+def span(given: Duration, setting: str) -> float:
+    """Return for how many seconds a guard is to remember or to do something; what is longer than a century is cut to that.
+
+    Raises:
+        ConfigurationError: it is no duration, or not above zero.
+    """
+    return min(seconds(given, setting), CENTURY)
 
 
 def prefix(given: object) -> str:

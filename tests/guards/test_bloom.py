@@ -236,6 +236,7 @@ def test_a_cache_may_stand_above_or_below() -> None:
     [
         ({"capacity": 0}, "capacity"),
         ({"capacity": 2**40}, "capacity"),
+        ({"capacity": 10**400}, "capacity"),
         ({"capacity": 10, "false_positive_rate": 0}, "false_positive_rate"),
         ({"capacity": 10, "false_positive_rate": 1}, "false_positive_rate"),
         ({"capacity": 10, "false_positive_rate": "0.1"}, "false_positive_rate"),

@@ -109,6 +109,17 @@ def test_who_waits_too_long_is_told() -> None:
     assert f(0) == 0, "it has been given back"
 
 
+def test_a_lock_may_be_given_for_ever() -> None:
+    cache = Cache()
+
+    @cache.locked(ttl=1e15, wait=1e15, limit=10**15)
+    def f() -> int:
+        return 1
+
+    assert f() == 1
+    assert cache.health().state == "ok"
+
+
 def test_an_error_gives_the_lock_back() -> None:
     cache = Cache()
 

@@ -202,6 +202,15 @@ def test_a_name_is_shared_by_those_who_count_in_the_same_way(other: Any) -> None
     assert open_calls(h, 3) == 2
 
 
+@pytest.mark.parametrize("settings", [{"period": 1e15}, {"period": 1e15, "burst": 1}, {"period": 1, "ban": 1e15}])
+def test_what_lasts_longer_than_a_century_is_for_ever(settings: Any) -> None:
+    cache = Cache()
+    f = cache.rate_limit(limit=1, **settings)(lambda: 1)
+    assert open_calls(f, 3) == 1
+    assert 3e9 < f.limiter.peek().retry_after < 4e9
+    assert cache.health().state == "ok"
+
+
 def test_threads_together_get_no_more_than_the_limit() -> None:
     cache = Cache()
     f = cache.rate_limit(limit=50, period=LONG)(lambda: 1)
@@ -349,14 +358,14 @@ def test_guards_above_each_other_and_above_a_cache_bind_class_methods_to_the_cla
 
         @cache.locked()
         @cache.rate_limit(limit=2, period=LONG)
-        @cache(ttl=LONG)
+        @cache(ttl=LONG, ignore=("cls",))
         @classmethod
         def cached(cls, item: str) -> str:
             return f"{cls.__name__} {item}"
 
         @cache.rate_limit(limit=2, period=LONG)
         @classmethod
-        @cache(ttl=LONG)
+        @cache(ttl=LONG, ignore=("cls",))
         def between(cls, item: str) -> str:
             return f"{cls.__name__} {item}"
 
@@ -421,9 +430,11 @@ def test_refusals_are_events() -> None:
         ({"limit": 0, "period": 1}, "limit"),
         ({"limit": True, "period": 1}, "limit"),
         ({"limit": 1.5, "period": 1}, "limit"),
+        ({"limit": 10**400, "period": 1}, "limit"),
         ({"limit": 1, "period": 0}, "period"),
         ({"limit": 1, "period": "soon"}, "period"),
         ({"limit": 1, "period": 1, "burst": 0}, "burst"),
+        ({"limit": 1, "period": 1, "burst": 10**400}, "burst"),
         ({"limit": 1, "period": 1, "ban": -1}, "ban"),
         ({"limit": 1, "period": 1, "on_error": "raise"}, "on_error"),
         ({"limit": 1, "period": 1, "key": "{b}"}, "key"),

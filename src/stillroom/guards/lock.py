@@ -16,8 +16,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 from .._runtime.runtime import drive
-from ..durations import Duration, seconds
+from ..durations import Duration
 from ..errors import ConfigurationError, LockTimeout, StillroomError
+from ..settings import count, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from .guard import Way
 
 __all__ = ["Claim", "Lock", "LockSettings", "Locks", "take"]
+
+_SHORTEST = 0.01
+"""For how many seconds a lock has to be given at least."""
 
 
 class Claim:
@@ -89,11 +93,15 @@ class LockSettings:
     __slots__ = ("limit", "ttl", "wait")
 
     def __init__(self, ttl: Duration, wait: Duration | None, limit: int) -> None:
-        self.ttl = seconds(ttl, "ttl")
-        self.wait = None if wait is None else seconds(wait, "wait")
-        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
-            raise ConfigurationError(f"limit must be a whole number above zero, not {limit!r}", setting="limit", given=limit)
-        self.limit = limit
+        self.ttl = span(ttl, "ttl")
+        if self.ttl < _SHORTEST:
+            raise ConfigurationError(
+                f"ttl must be {_SHORTEST:g} seconds at least, or the lock would be over before it is renewed, not {ttl!r}",
+                setting="ttl",
+                given=ttl,
+            )
+        self.wait = None if wait is None else span(wait, "wait")
+        self.limit = count(limit, "limit")
 
     def claim(self, name: str) -> Claim:
         """Return what somebody wants who is about to take the lock."""
