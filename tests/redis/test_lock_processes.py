@@ -94,6 +94,18 @@ def test_a_holder_finds_out_that_its_lock_is_gone_and_takes_nothing_from_the_nex
     cache.close()
 
 
+def test_numbers_go_on_rising_where_the_last_one_is_lost(redis_server: Server) -> None:
+    """As when a replica takes over that has not heard of it, or a server comes back empty."""
+    cache = Cache(redis_server.url, timeout=5)
+    fences = []
+    for _ in range(3):
+        with cache.lock("report") as lock:
+            fences.append(lock.fence or 0)
+        redis_server.flush()
+    assert fences == sorted(set(fences))
+    cache.close()
+
+
 def test_an_abandoned_lock_is_renewed_no_more(redis_server: Server) -> None:
     cache = Cache(redis_server.url, timeout=5)
     lock = cache.lock("report", ttl=0.5)
