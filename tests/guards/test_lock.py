@@ -95,6 +95,64 @@ async def test_a_task_waits_for_a_thread() -> None:
     thread.join(5)
 
 
+@pytest.mark.asyncio_only
+async def test_who_wants_a_lock_again_at_once_starves_nobody() -> None:
+    cache = Cache()
+    got = asyncio.Event()
+
+    async def want_it_again_and_again() -> None:
+        while not got.is_set():
+            async with cache.lock("report"):
+                await asyncio.sleep(0)
+
+    hog = asyncio.create_task(want_it_again_and_again())
+    await asyncio.sleep(0)
+    async with cache.lock("report", wait="20s"):
+        got.set()
+    await hog
+    assert _table_size(cache) == 0
+
+
+def test_threads_that_want_a_lock_again_at_once_starve_nobody() -> None:
+    cache = Cache()
+    held, got = threading.Event(), threading.Event()
+
+    def want_it_again_and_again() -> None:
+        while not got.is_set():
+            with cache.lock("report"):
+                held.set()
+                got.wait(0.001)
+
+    hog = threading.Thread(target=want_it_again_and_again)
+    hog.start()
+    held.wait(10)
+    with cache.lock("report", wait="20s"):
+        got.set()
+    hog.join(10)
+    assert _table_size(cache) == 0
+
+
+def test_a_lock_is_promised_for_a_moment_only_to_waiters_whose_loop_stands_still() -> None:
+    cache, loop = Cache(), asyncio.new_event_loop()
+
+    async def wait() -> None:
+        async with cache.lock("report"):
+            pass
+
+    async def begin() -> asyncio.Task[None]:
+        waiting = asyncio.create_task(wait())
+        await asyncio.sleep(0)
+        return waiting
+
+    with cache.lock("report"):
+        waiting = loop.run_until_complete(begin())
+    with cache.lock("report", wait="10s"):
+        pass
+    loop.run_until_complete(waiting)
+    loop.close()
+    assert _table_size(cache) == 0
+
+
 def test_a_lock_that_is_not_free_in_time_is_refused(cache: Cache, clock: FakeClock) -> None:
     refused: list[LockTimeout] = []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -104,6 +105,51 @@ def test_numbers_go_on_rising_where_the_last_one_is_lost(redis_server: Server) -
         redis_server.flush()
     assert fences == sorted(set(fences))
     cache.close()
+
+
+def test_who_wants_a_lock_again_at_once_does_not_starve_other_processes(redis_server: Server) -> None:
+    mine, others = Cache(redis_server.url, timeout=5), Cache(redis_server.url, timeout=5)
+    taken, got = [], threading.Event()
+
+    def want_it_again_and_again() -> None:
+        while not got.is_set():
+            with mine.lock("report") as lock:
+                taken.append(lock.fence)
+                got.wait(0.1)
+
+    hog = threading.Thread(target=want_it_again_and_again)
+    hog.start()
+    eventually(lambda: bool(taken), 5)
+    with others.lock("report", wait="20s"):
+        got.set()
+    hog.join(10)
+    assert len(taken) < 10, "after the first two questions it is the other's turn"
+    for cache in (mine, others):
+        cache.close()
+
+
+def test_a_waiter_whose_loop_stands_still_holds_nobody_up(redis_server: Server) -> None:
+    cache, holder, loop = Cache(redis_server.url, timeout=5), Cache(redis_server.url, timeout=5), asyncio.new_event_loop()
+
+    async def wait() -> None:
+        async with cache.lock("report"):
+            pass
+
+    async def begin() -> asyncio.Task[None]:
+        waiting = asyncio.create_task(wait())
+        while not redis_server.ask("EXISTS", "stillroom%{report}?"):  # it has asked again, so it has the turn
+            await asyncio.sleep(0.01)
+        return waiting
+
+    with holder.lock("report"):
+        waiting = loop.run_until_complete(begin())
+    with cache.lock("report", wait="20s"):
+        pass
+    loop.run_until_complete(waiting)
+    loop.run_until_complete(cache.aclose())
+    loop.close()
+    for one in (cache, holder):
+        one.close()
 
 
 def test_an_abandoned_lock_is_renewed_no_more(redis_server: Server) -> None:

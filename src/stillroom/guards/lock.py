@@ -41,16 +41,18 @@ class Claim:
         ttl: how many seconds it outlives a holder that has vanished.
         limit: how many may hold it at a time.
         held_until: until when, on the clock, it is certain that the lock is held; ``inf`` if nothing but letting go ends that.
+        waits: it was not free when first asked for.
         turn: what a waiter holds while it is the one of its process who asks whether the lock is free.
     """
 
-    __slots__ = ("__weakref__", "_token", "held_until", "limit", "name", "ttl", "turn")
+    __slots__ = ("__weakref__", "_token", "held_until", "limit", "name", "ttl", "turn", "waits")
 
     def __init__(self, name: str, ttl: float, limit: int) -> None:
         self.name = name
         self.ttl = ttl
         self.limit = limit
         self.held_until = 0.0
+        self.waits = False
         self.turn: Claim | None = None
         self._token = b""
 
@@ -122,7 +124,7 @@ async def take(way: Way, claim: Claim, wait: float | None, now: Callable[[], flo
             if fence is not None:
                 return fence
             if began is None:
-                began = now()
+                began, claim.waits = now(), True
                 until = None if wait is None else began + wait
             elif until is not None and wait is not None and now() >= until:
                 raise LockTimeout(

@@ -1,4 +1,7 @@
-"""The locks that are held in this process."""
+"""The locks that are held in this process.
+
+A lock that is let go while others wait is theirs for a moment: who let it go, and wants it again at once, has to wait as well.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +28,22 @@ class _Place:
 
     Attributes:
         holds: who holds it: from what a claim is told by to when its ttl is over, and the claim, which may be gone.
-        flight: ends when one of them lets go; there is one as soon as somebody waits.
+        waiters: those who wait, by the same.
+        promised_until: until when, on the clock, nobody but they may take it.
+        flight: ends when one of the holders lets go; there is one as soon as somebody waits.
     """
 
-    __slots__ = ("flight", "holds")
+    __slots__ = ("flight", "holds", "promised_until", "waiters")
 
     def __init__(self) -> None:
         self.flight: Flight | None = None
         self.holds: dict[int, tuple[float, weakref.ref[Claim]]] = {}
+        self.waiters: set[int] = set()
+        self.promised_until = 0.0
+
+    def is_promised(self, claim: Claim, now: float) -> bool:
+        """Tell whether it is for others to take."""
+        return now < self.promised_until and bool(self.waiters) and id(claim) not in self.waiters
 
 
 class LockTable:
@@ -66,6 +77,9 @@ class LockTable:
                     del place.holds[one]
                 if len(place.holds) >= claim.limit:
                     return None
+            if place.is_promised(claim, now):
+                return None
+            place.waiters.discard(id(claim))
             place.holds[id(claim)] = (now + claim.ttl, weakref.ref(claim))
             claim.held_until = math.inf
             return next(self._numbers)
@@ -74,13 +88,20 @@ class LockTable:
         """Give a lock back; see `Locks.let_go`."""
         with self._lock:
             place = self._places.get(claim.name)
-            held = None if place is None else place.holds.get(id(claim))
-            if place is None or held is None or held[1]() is not claim:
+            if place is None:
                 return
-            del place.holds[id(claim)]
-            flight, place.flight = place.flight, None
-            if not place.holds:
+            place.waiters.discard(id(claim))
+            held = place.holds.get(id(claim))
+            is_held = held is not None and held[1]() is claim
+            if is_held:
+                del place.holds[id(claim)]
+            if not place.holds and not place.waiters:
                 del self._places[claim.name]
+            if not is_held:
+                return
+            if place.waiters:
+                place.promised_until = self.clock.now() + _GRACE
+            flight, place.flight = place.flight, None
         claim.held_until = 0.0
         if flight is not None:
             flight.end(Result.LANDED)
@@ -93,9 +114,11 @@ class LockTable:
                 return
             if place.flight is None:
                 place.flight = Flight(Key(self._space, claim.name), (), threading.RLock())
+            place.waiters.add(id(claim))
             flight, now = place.flight, self.clock.now()
             # A holder may vanish without a word: look again when the ttl of the first is over, and every so often after that.
-            soonest = min([max(ends_at, now + _TURN) for ends_at, _ in place.holds.values()], default=now)
+            looks = [max(ends_at, now + _TURN) for ends_at, _ in place.holds.values()]
+            soonest = min(looks) if len(looks) >= claim.limit else max(place.promised_until, now)
         await runtime.wait(flight, soonest if until is None else min(soonest, until))
 
     def before_fork(self) -> None:
@@ -112,5 +135,7 @@ class LockTable:
         self._lock.release()
 
 
+_GRACE = 0.1
+"""For how many seconds a lock is promised to those who wait: longer than it takes to wake one, unless its loop stands still."""
 _TURN = 1.0
 """Seconds between two looks at whether a holder has vanished that has outlived its ttl."""

@@ -7,7 +7,7 @@
 ``<prefix>#{...}``               how often its entry has been read, for policies that count
 ``<prefix>:o:``, ``:t:``         the generation of a function, of a tag
 ``<prefix>:n:``, ``:all``        the generation of a namespace, of everything
-``<prefix>%{...}``               a lock; the same with a ``#`` behind, the number of its last holder
+``<prefix>%{...}``               a lock; the same with a ``#`` behind, the number of its last holder, with ``?`` who waits
 ``<prefix>+{...}``               what a guard counts; the same with a ``!`` behind, more of it
 ==============================  =========================================================================
 

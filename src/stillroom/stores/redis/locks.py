@@ -71,7 +71,8 @@ class RedisLocks:
     @sensibly
     async def _take(self, claim: Claim) -> int | None:
         key, length = RedisKey(self._layout.lock(claim.name)), max(1, math.ceil(claim.ttl * 1000))
-        take = run_script(TAKE_LOCK, (key.name, key.name + b"#"), claim.token, length, claim.limit, by=key)
+        keys = (key.name, key.name + b"#", key.name + b"?")
+        take = run_script(TAKE_LOCK, keys, claim.token, length, claim.limit, int(claim.waits), by=key)
         asked_at = self._clock.now()  # it ends no later than this tells, however long the answer takes
         (number,) = await self._wire.run([take])
         if number is None:

@@ -22,6 +22,8 @@ __all__ = ["Turns"]
 
 _PAUSE: Final = 0.06
 """Seconds between two looks at whether a lock is free."""
+_SELDOM: Final = 1.0
+"""After so many seconds, a waiter asks though it is not its turn: that of another may be held on a loop that stands still."""
 _TTL: Final = 1.0
 """After so many seconds, the next one may take the turn of a waiter that has vanished without a word."""
 
@@ -41,17 +43,25 @@ class Turns:
 
     async def wait(self, claim: Claim, runtime: Runtime, until: float | None) -> None:
         """Return when it is time to ask whether a lock is free, or at a time on the clock."""
-        if claim.turn is None:
-            turn, has_waited = Claim(claim.name, _TTL, 1), False
+        if claim.turn is not None or await self._get_turn(claim, runtime, until):
+            await self._sleep(claim.name, runtime, until)
+
+    async def _get_turn(self, claim: Claim, runtime: Runtime, until: float | None) -> bool:
+        """Wait for the turn of a claim; tell whether there is nothing to ask yet, since nobody had to be waited for."""
+        turn, has_waited = Claim(claim.name, _TTL, 1), False
+        asks_at = self._clock.now() + _SELDOM
+        asks_at = asks_at if until is None else min(asks_at, until)
+        try:
             while await self._held.take(turn) is None:
-                await self._held.wait(turn, runtime, until)
-                if until is not None and self._clock.now() >= until:
-                    return
+                if has_waited and self._clock.now() >= asks_at:
+                    return False
+                await self._held.wait(turn, runtime, asks_at)
                 has_waited = True
             claim.turn = turn
-            if has_waited:  # the one before has got the lock, or has given up, so there is something to ask
-                return
-        await self._sleep(claim.name, runtime, until)
+            return not has_waited  # the one before has got the lock, or has given up
+        finally:
+            if claim.turn is None:
+                await self._held.let_go(turn)
 
     async def _sleep(self, name: str, runtime: Runtime, until: float | None) -> None:
         flight = self._asleep[name] = Flight(Key(self._space, name), (), threading.RLock())
