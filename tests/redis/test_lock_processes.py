@@ -137,8 +137,8 @@ def test_a_waiter_whose_loop_stands_still_holds_nobody_up(redis_server: Server) 
 
     async def begin() -> asyncio.Task[None]:
         waiting = asyncio.create_task(wait())
-        while not redis_server.ask("EXISTS", "stillroom%{report}?"):  # it has asked again, so it has the turn
-            await asyncio.sleep(0.01)
+        has_turn = lambda: bool(redis_server.ask("EXISTS", "stillroom%{report}?"))  # noqa: E731 - it has asked again
+        await asyncio.to_thread(eventually, has_turn, 5)
         return waiting
 
     with holder.lock("report"):
@@ -150,6 +150,21 @@ def test_a_waiter_whose_loop_stands_still_holds_nobody_up(redis_server: Server) 
     loop.close()
     for one in (cache, holder):
         one.close()
+
+
+def test_one_thread_at_a_time_holds_a_lock_also_when_an_outage_begins_and_ends(redis_server: Server) -> None:
+    cache = Cache(redis_server.url, timeout=0.2)
+    with cache.lock("report", ttl=1):
+        redis_server.pause()
+        assert not is_free(cache), "it was taken before the outage"
+    with cache.lock("report", ttl=30) as lock:
+        assert lock.fence is None, "it was taken during the outage"
+        redis_server.resume()
+        eventually(lambda: cache.health().state == "ok", 10)
+        eventually(lambda: not redis_server.ask("EXISTS", "stillroom%{report}"), 10)
+        assert not is_free(cache)
+    eventually(lambda: is_free(cache), 5)
+    cache.close()
 
 
 def test_an_abandoned_lock_is_renewed_no_more(redis_server: Server) -> None:

@@ -1,4 +1,8 @@
-"""Locks that all processes on a server share."""
+"""Locks that all processes on a server share.
+
+Whoever holds one on the server holds it in the memory of his process as well, where others look during an outage. So an outage
+that begins, or ends, while a lock is held gives it to nobody else of that process.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import math
 import weakref
 from typing import TYPE_CHECKING
 
+from ..._runtime.runtime import drive
 from ...errors import StoreError
 from .commands import run_script
 from .layout import RedisKey
@@ -77,12 +82,14 @@ class RedisLocks:
         (number,) = await self._wire.run([take])
         if number is None:
             return None
-        number = int(number)
+        if await self._local.take(claim) is None:  # another one of this process has it, since an outage
+            await self._free(claim)
+            return None
         claim.held_until = asked_at + claim.ttl
         keep = run_script(KEEP_LOCK, (key.name,), claim.token, length, by=key)
-        self._renewal.add(claim.token, keep, claim.ttl, _noting(weakref.ref(claim), self._clock.now))
+        self._renewal.add(claim.token, keep, claim.ttl, _noting(weakref.ref(claim), self._clock.now, self._local))
         weakref.finalize(claim, self._renewal.discard, claim.token).atexit = False
-        return number
+        return int(number)
 
     async def let_go(self, claim: Claim) -> None:
         """Give a lock back; see `Locks.let_go`. If the servers are out of reach, it ends by its ttl."""
@@ -108,12 +115,15 @@ class RedisLocks:
         await self._turns.wait(claim, runtime, until)
 
 
-def _noting(claim: weakref.ref[Claim], now: Callable[[], float]) -> Callable[[float, object], None]:
+def _noting(claim: weakref.ref[Claim], now: Callable[[], float], local: Locks) -> Callable[[float, object], None]:
     """Return what takes note of how a lock was prolonged: asked for so many seconds ago, and whether it was still held."""
 
     def note(ago: float, was_held: object) -> None:
         held = claim()
-        if held is not None:
-            held.held_until = now() - ago + held.ttl if was_held else 0.0
+        if held is not None and was_held:
+            held.held_until = now() - ago + held.ttl
+        elif held is not None:
+            held.held_until = 0.0
+            drive(local.let_go(held))
 
     return note
