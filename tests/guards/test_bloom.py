@@ -161,7 +161,7 @@ def lose(cache: Cache) -> None:
     """Have the store forget what guards have counted."""
     store: Any = cache._core.store
     if not hasattr(store, "_far"):
-        cache._core.tallies._kept.clear()
+        cache._core.tallies._endless.clear()
         return
     for node in store._topology.picture.primaries():
         client = redis.Redis(host=node.host, port=node.port)

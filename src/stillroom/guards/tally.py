@@ -19,14 +19,16 @@ if TYPE_CHECKING:
 
     from ..protocols import Clock
 
-__all__ = ["Change", "Forget", "Outcome", "Step", "Tallies", "TallyTable"]
+__all__ = ["ENDLESS", "Change", "Forget", "Outcome", "Step", "Tallies", "TallyTable"]
 
 T = TypeVar("T")
 
-_NOTHING: Final = (None, 0.0)
+ENDLESS: Final = float("inf")
+"""When a tally is of no more use that is never forgotten by itself, such as a filter."""
 
 ROOM: Final = 100_000
-"""So many tallies are kept in memory at most; then the one that was longest without a change is forgotten."""
+"""So many tallies that end are kept in memory at most; then the one that was longest without a change is forgotten."""
+_NONE: Final = (None, 0.0)
 
 
 class Change(NamedTuple):
@@ -105,10 +107,11 @@ class TallyTable:
         self._now = clock.now
         self._lock = threading.RLock()
         self._kept: dict[str, tuple[Any, float]] = {}  # in the order of their last changes
+        self._endless: dict[str, tuple[Any, float]] = {}
         on_fork(self)
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._kept) + len(self._endless)
 
     async def step(self, name: str, step: Step) -> Any:
         """Change a tally; see `Tallies.step`."""
@@ -117,16 +120,21 @@ class TallyTable:
     def look(self, name: str, view: Callable[[Any], T]) -> T:
         """Return what comes of a view of a tally, ``None`` if there is none; it must not change it."""
         with self._lock:
-            state, ends_at = self._kept.get(name, _NOTHING)
+            state, ends_at = self._kept.get(name) or self._endless.get(name, _NONE)
             return view(state if self._now() < ends_at else None)
 
     def change(self, name: str, step: Step) -> Any:
         """Change a tally; see `Tallies.step`, which is the same for whoever need not know that nobody waits here."""
-        kept = self._kept
+        kept, endless = self._kept, self._endless
         with self._lock:
             now = self._now()
-            state, ends_at = kept.pop(name, _NOTHING)
-            state, ends_at, reply = step.apply(state if now < ends_at else None, now)
+            found = kept.pop(name, None) or endless.get(name, _NONE)
+            state, ends_at, reply = step.apply(found[0] if now < found[1] else None, now)
+            if ends_at == ENDLESS:
+                endless[name] = (state, ends_at)
+                return reply
+            if found[1] == ENDLESS:
+                del endless[name]
             if state is not None:
                 if len(kept) >= ROOM:
                     del kept[next(iter(kept))]
