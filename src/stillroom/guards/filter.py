@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from hashlib import blake2b
+from struct import Struct
 from typing import NamedTuple
 
 __all__ = ["Shape", "rate_of", "shape_for"]
 
 _LN2 = math.log(2)
-_HALF = 2**64 - 1
+_two_numbers = Struct("<QQ48x").unpack
 
 
 class Shape(NamedTuple):
@@ -28,12 +29,16 @@ class Shape(NamedTuple):
     bits: int
     hashes: int
 
+    def walk(self, text: str) -> range:
+        """Return the steps, round and round through the filter, to the bits that stand for a text."""
+        start, stride = _two_numbers(blake2b(text.encode("utf-8", "surrogatepass")).digest())
+        start, stride = start % self.bits, (stride | 1) % self.bits or 1  # small numbers are quick to reckon with
+        return range(start, start + self.hashes * stride, stride)
+
     def positions(self, text: str) -> list[int]:
         """Return which bits stand for a text."""
-        whole = int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest(), "little")
         bits = self.bits
-        first, step = (whole & _HALF) % bits, (whole >> 64 | 1) % bits  # small numbers are quick to reckon with
-        return [(first + index * step) % bits for index in range(self.hashes)]
+        return [at % bits for at in self.walk(text)]
 
 
 def shape_for(capacity: int, false_positive_rate: float) -> Shape:

@@ -10,15 +10,12 @@ The steps of a filling are counted, so that the next one finds out if one was lo
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from .filter import Shape
-from .tally import Change
+from .tally import ENDLESS, Change
 
 __all__ = ["Adding", "Asking", "Completing", "Emptying", "Outcome", "Progress"]
-
-_ENDLESS = float("inf")
 
 
 class Outcome(enum.IntEnum):
@@ -46,25 +43,28 @@ class Progress(NamedTuple):
 class _Bits:
     """A filter in memory."""
 
-    __slots__ = ("bits", "filling", "is_whole", "members", "steps")
+    __slots__ = ("bits", "filling", "is_whole", "members", "size", "steps")
 
     def __init__(self, size: int, filling: int = 0) -> None:
         self.bits = bytearray((size + 7) // 8)
+        self.size = size
         self.filling = filling
         self.steps = 0
         self.is_whole = not filling
         self.members = 0
 
-    def has(self, positions: Sequence[int]) -> bool:
-        bits = self.bits
-        for at in positions:  # noqa: SIM110 - `all` takes a generator, and this is on the way of every call
+    def has(self, walk: range) -> bool:
+        bits, size = self.bits, self.size
+        for step in walk:  # no comprehension, since this is on the way of every call
+            at = step % size
             if not bits[at >> 3] >> (at & 7) & 1:
                 return False
         return True
 
-    def add(self, positions: Sequence[int]) -> None:
-        self.members += not self.has(positions)
-        for at in positions:
+    def add(self, walk: range) -> None:
+        self.members += not self.has(walk)
+        for step in walk:
+            at = step % self.size
             self.bits[at >> 3] |= 1 << (at & 7)
 
     def go_on(self, progress: Progress) -> Outcome:
@@ -107,8 +107,8 @@ class Adding(NamedTuple):
         outcome = bits.go_on(self.progress) if self.progress.filling else Outcome.DONE
         if outcome is Outcome.DONE:
             for text in self.texts:
-                bits.add(self.shape.positions(text))
-        return Change(bits, _ENDLESS, outcome)
+                bits.add(self.shape.walk(text))
+        return Change(bits, ENDLESS, outcome)
 
     def read(self, reply: Any) -> Outcome:
         return Outcome(reply)
@@ -129,7 +129,7 @@ class Emptying(NamedTuple):
 
     def apply(self, state: _Bits | None, now: float) -> Change:
         number = max(0 if state is None else state.filling + 1, int(now * 1_000_000), 1)
-        return Change(_Bits(self.shape.bits, number), _ENDLESS, number)
+        return Change(_Bits(self.shape.bits, number), ENDLESS, number)
 
     def read(self, reply: Any) -> int:
         return int(reply)
@@ -154,7 +154,7 @@ class Completing(NamedTuple):
             return Change(None, now, Outcome.LOST)
         outcome = state.go_on(self.progress)
         state.is_whole = state.is_whole or outcome is Outcome.DONE
-        return Change(state, _ENDLESS, outcome)
+        return Change(state, ENDLESS, outcome)
 
     def read(self, reply: Any) -> Outcome:
         return Outcome(reply)
@@ -177,8 +177,8 @@ class Asking(NamedTuple):
     def apply(self, state: _Bits | None, now: float) -> Change:
         if state is None:
             return Change(None, now, None)
-        found = (state.has(self.shape.positions(self.text)), state.members)
-        return Change(state, _ENDLESS, found if state.is_whole else None)
+        found = (state.has(self.shape.walk(self.text)), state.members)
+        return Change(state, ENDLESS, found if state.is_whole else None)
 
     def read(self, reply: Any) -> tuple[bool, int] | None:
         return None if reply is None else (bool(reply[0]), int(reply[1]))
