@@ -11,7 +11,7 @@ from tests.guards.twin import Twin
 from tests.servers.server import Server
 
 from stillroom.guards.filter import Shape, rate_of, shape_for
-from stillroom.guards.filter_steps import Adding, Asking, Completing, Emptying, Progress
+from stillroom.guards.filter_steps import Adding, Asking, Completing, Counting, Emptying, Progress
 from stillroom.stores.redis.scripts import BY_NAME
 
 pytestmark = pytest.mark.memory_only("it takes no cache")
@@ -32,7 +32,7 @@ def test_the_rate_of_false_positives_is_within_a_fifth_of_what_was_asked_for(rat
     for start in range(0, capacity, 500):
         state = Adding(shape, tuple(f"in {n}" for n in range(start, start + 500))).apply(state, 0).state
     strangers = int(1000 / rate)
-    taken = sum(Asking(shape, f"out {n}").apply(state, 0).reply[0] for n in range(strangers))
+    taken = sum(Asking(shape, f"out {n}").apply(state, 0).reply for n in range(strangers))
     assert taken / strangers == pytest.approx(rate, rel=0.2)
     assert rate_of(shape, capacity) == pytest.approx(rate, rel=0.05)
 
@@ -41,7 +41,7 @@ def test_the_rate_of_false_positives_is_within_a_fifth_of_what_was_asked_for(rat
 def test_no_member_is_ever_missed(members: set[str], capacity: int) -> None:
     shape = shape_for(capacity, 0.05)
     state = Adding(shape, tuple(members)).apply(None, 0).state
-    assert all(Asking(shape, text).apply(state, 0).reply[0] for text in members)
+    assert all(Asking(shape, text).apply(state, 0).reply for text in members)
 
 
 texts = st.sampled_from([f"text {n}" for n in range(12)])
@@ -52,6 +52,7 @@ steps = st.one_of(
     st.builds(lambda some, may: ("add", tuple(some), may), st.lists(texts, max_size=4), st.booleans()),
     st.builds(lambda some, which: ("add to fill", tuple(some), which), st.lists(texts, max_size=4), fillings),
     st.builds(lambda text: ("test", text, None), texts),
+    st.builds(lambda: ("count", None, None)),
     st.builds(lambda: ("empty", None, None)),
     st.builds(lambda which: ("whole", None, which), fillings),
 )
@@ -67,6 +68,7 @@ def test_the_scripts_decide_as_python_does(redis_server: Server, steps: list[Any
             "add": lambda: Adding(shape, what, how),  # noqa: B023 - called at once
             "add to fill": lambda: Adding(shape, what, False, Progress(begun[how[0]], how[1])),  # noqa: B023
             "test": lambda: Asking(shape, what),  # noqa: B023
+            "count": lambda: Counting(shape),
             "empty": lambda: Emptying(shape),
             "whole": lambda: Completing(shape, Progress(begun[how[0]], how[1])),  # noqa: B023
         }[kind]()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..errors import StoreError
 from .filter import Shape, rate_of
-from .filter_steps import Adding, Asking, Completing, Emptying, Outcome, Progress
+from .filter_steps import Adding, Asking, Completing, Counting, Emptying, Outcome, Progress
 from .guard import Handle, Instead, Reach
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Bloom:
         if found is None:
             return None
         self._is_known = True
-        return None if found[0] else _NO
+        return None if found else _NO
 
     async def leave(self, way: Way, key: str, ticket: None, error: BaseException | None) -> None:
         """Nothing: the filter learns from nobody but `add`."""
@@ -95,8 +95,8 @@ class Bloom:
 
     async def contents(self, way: Way) -> Contents | None:
         """Return what is in the filter."""
-        found = await way.tallies.step(self.tally, Asking(self.shape, ""))
-        return None if found is None else Contents(found[1], self.capacity, rate_of(self.shape, found[1]))
+        members = await way.tallies.step(self.tally, Counting(self.shape))
+        return None if members is None else Contents(members, self.capacity, rate_of(self.shape, members))
 
 
 _NO = Instead(False)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from .filter import Shape
 from .tally import ENDLESS, Change
 
-__all__ = ["Adding", "Asking", "Completing", "Emptying", "Outcome", "Progress"]
+__all__ = ["Adding", "Asking", "Completing", "Counting", "Emptying", "Outcome", "Progress"]
 
 
 class Outcome(enum.IntEnum):
@@ -161,7 +161,7 @@ class Completing(NamedTuple):
 
 
 class Asking(NamedTuple):
-    """Tell whether a text may be a member, and how many there are; nothing unless there is a filter that is whole."""
+    """Tell whether a text may be a member; nothing unless there is a filter that is whole."""
 
     shape: Shape
     text: str
@@ -177,8 +177,29 @@ class Asking(NamedTuple):
     def apply(self, state: _Bits | None, now: float) -> Change:
         if state is None:
             return Change(None, now, None)
-        found = (state.has(self.shape.walk(self.text)), state.members)
-        return Change(state, ENDLESS, found if state.is_whole else None)
+        return Change(state, ENDLESS, state.has(self.shape.walk(self.text)) if state.is_whole else None)
 
-    def read(self, reply: Any) -> tuple[bool, int] | None:
-        return None if reply is None else (bool(reply[0]), int(reply[1]))
+    def read(self, reply: Any) -> bool | None:
+        return None if reply is None else bool(reply)
+
+
+class Counting(NamedTuple):
+    """Tell how many members there are; nothing unless there is a filter that is whole."""
+
+    shape: Shape
+
+    @property
+    def script(self) -> str:
+        return "bloom_test"
+
+    @property
+    def arguments(self) -> tuple[int, ...]:
+        return (self.shape.bits,)
+
+    def apply(self, state: _Bits | None, now: float) -> Change:
+        if state is None:
+            return Change(None, now, None)
+        return Change(state, ENDLESS, state.members if state.is_whole else None)
+
+    def read(self, reply: Any) -> int | None:
+        return None if reply is None else int(reply)

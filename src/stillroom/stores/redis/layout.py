@@ -38,7 +38,7 @@ Known: TypeAlias = "tuple[ref[Keyspace], dict[Any, RedisKey]]"
 
 SLOTS = 16384
 _KNOWN_LIMIT = 8192
-"""How many keys of one keyspace, and how many generations, are remembered in the form in which they are sent."""
+"""How many keys of one keyspace, and how many generations and tallies, are remembered in the form in which they are sent."""
 
 
 def bulk(data: bytes) -> bytes:
@@ -93,6 +93,7 @@ class Layout:
         self.everything = RedisKey(f"{prefix}:all".encode())
         self._spaces: dict[int, Known] = {}
         self._generations: dict[str, RedisKey] = {}
+        self._tallies: dict[str, RedisKey] = {}
 
     def entry(self, key: Key) -> RedisKey:
         """Return the key of an entry.
@@ -137,11 +138,16 @@ class Layout:
 
     def lock(self, name: str) -> bytes:
         """Return the key of a lock."""
-        return f"{self.prefix}%{{{_unbraced(shorten(name))}}}".encode("utf-8", "surrogatepass")
+        return _encoded(f"{self.prefix}%{{{_unbraced(shorten(name))}}}")
 
     def tally(self, name: str) -> RedisKey:
         """Return the key of what a guard counts."""
-        return RedisKey(f"{self.prefix}+{{{_unbraced(shorten(name))}}}".encode("utf-8", "surrogatepass"))
+        found = self._tallies.get(name)
+        if found is None:
+            if len(self._tallies) >= _KNOWN_LIMIT:
+                self._tallies.clear()
+            found = self._tallies[name] = RedisKey(_encoded(f"{self.prefix}+{{{_unbraced(shorten(name))}}}"))
+        return found
 
     def generation(self, name: str) -> RedisKey:
         """Return the key of the generation of a function or a tag."""

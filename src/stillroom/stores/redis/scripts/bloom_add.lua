@@ -7,8 +7,8 @@
 --
 -- Returns 1, or without having done anything 0 if there is no filter or not all of it, 2 if another filling has begun.
 local hashes, filling = tonumber(ARGV[2]), tonumber(ARGV[4])
-if redis.call('EXISTS', KEYS[2]) == 0 then
-  if ARGV[3] ~= '1' or redis.call('EXISTS', KEYS[1]) == 1 then return 0 end  -- half of a filter is what is left of one
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  if ARGV[3] ~= '1' or redis.call('EXISTS', KEYS[2]) == 1 then return 0 end  -- half of a filter is what is left of one
   redis.call('SETBIT', KEYS[1], ARGV[1], 1)  -- one bit more than it needs tells that it is whole
 elseif filling > 0 then
   local last = tonumber(redis.call('HGET', KEYS[2], 'filling') or 0)
