@@ -239,3 +239,31 @@ assert in_child(child) == 0
 cache.close()
 """,
     )
+
+
+def test_a_child_does_not_give_back_what_its_parent_holds(redis_server: Server) -> None:
+    run_apart(
+        USED.format(url=redis_server.url)
+        + """
+from stillroom import LockTimeout
+
+def free():
+    try:
+        with cache.lock("report", wait="100ms"):
+            return True
+    except LockTimeout:
+        return False
+
+lock = cache.lock("report", ttl=30)
+lock.__enter__()
+def child():
+    assert not lock.held
+    lock.__exit__(None, None, None)
+    assert not free()
+assert in_child(child) == 0
+assert lock.held and not free()
+lock.__exit__(None, None, None)
+assert free()
+cache.close()
+""",
+    )

@@ -63,6 +63,11 @@ class Claim:
             self._token = os.urandom(16)
         return self._token
 
+    def disown(self) -> None:
+        """Forget what tells this holder from others: in a forked child, who holds the lock is the parent."""
+        self.held_until = 0.0
+        self._token = b""
+
 
 class Locks(Protocol):
     """Where locks are held."""

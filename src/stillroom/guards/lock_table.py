@@ -131,6 +131,10 @@ class LockTable:
 
     def after_fork_in_child(self) -> None:
         """Give the lock back; whoever holds anything is in the parent."""
+        for _, holder in [hold for place in self._places.values() for hold in place.holds.values()]:
+            claim = holder()
+            if claim is not None:
+                claim.disown()
         self._places.clear()
         self._lock.release()
 
