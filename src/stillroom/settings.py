@@ -15,8 +15,8 @@ OnError: TypeAlias = Literal["fallback", "bypass", "raise"]
 ON_ERROR: Final[tuple[OnError, ...]] = ("fallback", "bypass", "raise")
 CENTURY: Final = 3.2e9
 """So many seconds are for ever. Beyond them, moments in microseconds are no longer exact."""
-_MOST: Final = 10**15
-"""More than anybody can count; the numbers of a server are exact so far."""
+_NEVER: Final = 2**53
+"""So many calls nobody makes. Beyond them, the numbers of a server are no longer exact."""
 
 
 def text(given: str, setting: str) -> str:
@@ -55,16 +55,14 @@ def choice(given: object, choices: Sequence[str], setting: str) -> str:
 
 
 def count(given: object, setting: str) -> int:
-    """Return how many of something a setting says.
+    """Return how many of something a setting says; what is beyond all counting is cut to what nobody reaches.
 
     Raises:
-        ConfigurationError: it is no whole number above zero, or beyond all counting.
+        ConfigurationError: it is no whole number above zero.
     """
     if isinstance(given, bool) or not isinstance(given, int) or given < 1:
         raise ConfigurationError(f"{setting} must be a whole number above zero, not {given!r}", setting=setting, given=given)
-    if given > _MOST:
-        raise ConfigurationError(f"{setting} must be at most {_MOST}", setting=setting, given=given)
-    return given
+    return min(given, _NEVER)
 
 
 def span(given: Duration, setting: str) -> float:

@@ -162,10 +162,13 @@ def test_a_bucket_admits_a_burst() -> None:
     assert open_calls(f, 9) == 5
 
 
-@pytest.mark.parametrize("settings", [{"limit": 10**9, "burst": 10**9}, {"limit": 10**9}, {"limit": 1, "burst": 10**9}])
-def test_very_large_limits_and_very_short_periods_are_limits_too(settings: Any) -> None:
+@pytest.mark.parametrize("most", [10**9, 10**400])
+@pytest.mark.parametrize("of", [("limit", "burst"), ("limit",), ("burst",)])
+def test_very_large_limits_and_very_short_periods_are_limits_too(of: tuple[str, ...], most: int) -> None:
+    settings: Any = {"limit": 1, **dict.fromkeys(of, most)}
     f = Cache().rate_limit(period=1e-7, **settings)(lambda: 1)
     assert open_calls(f, 5) == 5
+    assert 0 <= f.limiter.peek().remaining <= most
 
 
 def test_limits_above_each_other_count_each_for_itself() -> None:
@@ -430,11 +433,9 @@ def test_refusals_are_events() -> None:
         ({"limit": 0, "period": 1}, "limit"),
         ({"limit": True, "period": 1}, "limit"),
         ({"limit": 1.5, "period": 1}, "limit"),
-        ({"limit": 10**400, "period": 1}, "limit"),
         ({"limit": 1, "period": 0}, "period"),
         ({"limit": 1, "period": "soon"}, "period"),
         ({"limit": 1, "period": 1, "burst": 0}, "burst"),
-        ({"limit": 1, "period": 1, "burst": 10**400}, "burst"),
         ({"limit": 1, "period": 1, "ban": -1}, "ban"),
         ({"limit": 1, "period": 1, "on_error": "raise"}, "on_error"),
         ({"limit": 1, "period": 1, "key": "{b}"}, "key"),
