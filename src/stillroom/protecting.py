@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from .durations import Duration
 from .errors import ConfigurationError
 from .guarding import Making, Plan, guarded
-from .guards.guard import Counting, Guard, Handle, OnError, Reach
+from .guards.guard import Counting, Guard, Handle, OnError, Reach, tally_name
 from .guards.lock import Lock, LockSettings
 from .judging import Judging
 from .settings import count, span
@@ -117,7 +117,7 @@ class Protecting(Judging):
         from .guards.locked import Locked
 
         core, settings = self._core, LockSettings(ttl, wait, limit)
-        make: Making = lambda called, _: (Locked(f"{core.namespace}:{called}", settings, core.clock), None)  # noqa: E731
+        make: Making = lambda called, _: (Locked(tally_name(core.namespace, called), settings, core.clock), None)  # noqa: E731
         return self._guarding(Plan("locked", None, name, key, make))
 
     def bloom(

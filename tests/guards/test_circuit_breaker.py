@@ -500,3 +500,11 @@ def test_with_a_key_there_is_no_one_state() -> None:
     assert f.breaker.peek(1).state == "closed"
     with pytest.raises(ConfigurationError, match="ask peek"):
         _ = f.breaker.state
+
+
+def test_no_name_imitates_another_with_the_beginning_of_a_key() -> None:
+    cache = Cache()
+    one = cache.circuit_breaker(name="a:b", key="{k}")(lambda k: k)
+    other = cache.circuit_breaker(name="a", key="{k}")(lambda k: k)
+    one.breaker.open("c")
+    assert (one.breaker.peek("c").state, other.breaker.peek("b:c").state) == ("open", "closed")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from ..errors import StoreError
 from .filter import Shape, rate_of
 from .filter_steps import Adding, Asking, Completing, Counting, Emptying, Outcome, Progress
-from .guard import Handle, Instead, Reach
+from .guard import Handle, Instead, Reach, tally_name
 
 if TYPE_CHECKING:
     from .guard import Way
@@ -55,7 +55,7 @@ class Bloom:
         self.capacity = capacity
         self.shape = shape
         self._is_known = False
-        self.tally = f"bloom:{namespace}:{name}:{capacity}:{shape.bits}:{shape.hashes}"
+        self.tally = tally_name("bloom", namespace, name) + f"{capacity}:{shape.bits}:{shape.hashes}"
 
     async def enter(self, way: Way, key: str) -> Instead | None:
         """Answer a call if the filter is certain; see `Guard.enter`."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import CircuitOpen, ConfigurationError
 from .circuit import Circuit, End, Mode, Standing, State, Ticket, Turn, admit, force, look, passing, report
-from .guard import Counting, Handle, Reach
+from .guard import Counting, Handle, Reach, tally_name
 from .judge import Act, Judge, microseconds, says_nothing
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class CircuitBreaker(Judge[Turn]):
     refusal = CircuitOpen
 
     def __init__(self, name: str, circuit: Circuit, judgement: Judgement, counting: Counting, hub: Hub) -> None:
-        super().__init__(name, f"circuit:{counting.namespace}:{name}:", counting, Asking(circuit), passing)
+        super().__init__(name, tally_name("circuit", counting.namespace, name), counting, Asking(circuit), passing)
         self.circuit = circuit
         self._judgement = judgement
         self._hub = hub

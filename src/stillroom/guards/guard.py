@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .lock import Locks
     from .tally import Step, Tallies, TallyTable
 
-__all__ = ["UNKNOWN_FOR", "Counting", "Guard", "Handle", "Instead", "OnError", "Reach", "Way", "of_owner"]
+__all__ = ["UNKNOWN_FOR", "Counting", "Guard", "Handle", "Instead", "OnError", "Reach", "Way", "of_owner", "tally_name"]
 
 OnError: TypeAlias = Literal["fallback", "bypass", "refuse"]
 """What a guard does while the store is out of reach: count in memory, let every call through, or refuse every call."""
@@ -35,6 +35,11 @@ class Way(Protocol):
     def locks(self) -> Locks: ...
     @property
     def tallies(self) -> Tallies: ...
+
+
+def tally_name(*parts: str) -> str:
+    """Return what the names of a guard's tallies begin with: no part can imitate another, nor a key that follows."""
+    return "".join([part.replace("%", "%25").replace(":", "%3A") + ":" for part in parts])
 
 
 class Instead:

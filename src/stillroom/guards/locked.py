@@ -18,7 +18,7 @@ class Locked:
     """Lets no more callers through than may hold a lock; the others wait.
 
     Args:
-        name: what the guarded function is called.
+        name: what the names of its locks begin with.
         settings: those of the lock.
         clock: tells the time.
     """
@@ -27,7 +27,7 @@ class Locked:
     looks_back = True
 
     def __init__(self, name: str, settings: LockSettings, clock: Clock) -> None:
-        self._name = name + ":"
+        self._name = name
         self._settings = settings
         self._now = clock.now
 

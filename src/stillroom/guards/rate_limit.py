@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import RateLimited, StoreError
-from .guard import UNKNOWN_FOR, Counting, Handle, Reach
+from .guard import UNKNOWN_FOR, Counting, Handle, Reach, tally_name
 from .rate import Bucket, Rate, Standing, State, Window, look, take
 from .tally import Change, Forget
 
@@ -61,7 +61,7 @@ class RateLimit:
         self.rate = rate
         self._take, self._look = Taking(rate), Taking(rate, is_taken=False)
         # Only those who count in the same way can count together.
-        self._tally = f"rate:{counting.namespace}:{name}:{self._take.script}:{rate.period:g}:"
+        self._tally = tally_name("rate", counting.namespace, name, self._take.script, f"{rate.period:g}")
         self._counting = counting
 
     async def enter(self, way: Way, key: str) -> None:

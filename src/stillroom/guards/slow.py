@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import TooSlow
-from .guard import Counting, Handle, Reach
+from .guard import Counting, Handle, Reach, tally_name
 from .judge import Act, Judge, microseconds, says_nothing
 from .slowness import Limits, Mode, Standing, State, Ticket, Turn, admit, grade, length, look, passing, report
 from .tally import Forget
@@ -133,7 +133,7 @@ class Slow(Judge[Turn]):
     refusal = TooSlow
 
     def __init__(self, name: str, limits: Limits, counting: Counting, clock: Clock) -> None:
-        super().__init__(name, f"slow:{counting.namespace}:{name}:", counting, Asking(limits), passing)
+        super().__init__(name, tally_name("slow", counting.namespace, name), counting, Asking(limits), passing)
         self._limits = limits
         self._now = clock.now
 
