@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from .compile import PlainPath, plain_key
 from .errors import ConfigurationError
-from .keys import Template, instances, local_key, shorten, text_of
+from .keys import LONGEST, Template, instances, local_key, shorten, text_of
 from .parameters import Parameters
 from .protocols import Keyspace
 
@@ -138,6 +138,8 @@ class ByRule(_Named):
         self.space = space
         self.needs = parameters.names
         self._rule = rule(function, parameters.signature, "key")
+        self._function = function
+        self._wanted = _wanted_by_name(function, parameters.signature)
 
     def local(self, values: tuple[Any, ...]) -> Hashable:
         name = self._rule(self.arguments(values), {})
@@ -150,7 +152,13 @@ class ByRule(_Named):
         return shorten(name)
 
     def plain(self) -> PlainPath:
-        return PlainPath(None, shared=True)
+        """Return a path that calls the user's rule itself; the general path calls it again, and judges what comes of it."""
+        if self._wanted is None:
+            return PlainPath(None, shared=True)
+        p = self.parameters.prefix
+        call = f"{p}rule({', '.join(f'{name}={name}' for name in self._wanted)})"
+        key = f"({p}text if {p}len({p}text := {call}) <= {LONGEST} else {p}shorten({p}text))"
+        return PlainPath(key, {f"{p}rule": self._function, f"{p}len": len, f"{p}shorten": shorten}, shared=True)
 
 
 def rule(
@@ -170,14 +178,11 @@ def rule(
     Raises:
         ConfigurationError: the rule can be called in neither way.
     """
-    try:
-        wanted = inspect.signature(function)
-    except (TypeError, ValueError):  # a builtin that does not tell
-        wanted = _ANYTHING
-    extra = [name for name in further if name in wanted.parameters]
-    names = [name for name, one in wanted.parameters.items() if one.kind in _NAMED]
-    if names and len(names) == len(wanted.parameters) and {*names} <= {*signature.parameters, *further}:
+    names = _wanted_by_name(function, signature, further)
+    if names is not None:
         return lambda arguments, more: function(**{name: more[name] if name in more else arguments[name] for name in names})
+    wanted = _signature(function)
+    extra = [name for name in further if name in wanted.parameters]
     _check_binds(wanted, signature, setting, function, extra)
 
     def as_called(arguments: Mapping[str, object], more: Mapping[str, object]) -> Any:
@@ -185,6 +190,23 @@ def rule(
         return function(*bound.args, **bound.kwargs, **{name: more[name] for name in extra})
 
     return as_called
+
+
+def _wanted_by_name(
+    function: Callable[..., Any], signature: inspect.Signature, further: Sequence[str] = ()
+) -> list[str] | None:
+    """Return the names of what a rule wants; ``None`` if its parameters bear other names, so that it is called as a whole."""
+    parameters = _signature(function).parameters
+    names = [name for name, one in parameters.items() if one.kind in _NAMED]
+    is_by_name = names and len(names) == len(parameters) and {*names} <= {*signature.parameters, *further}
+    return names if is_by_name else None
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError):  # a builtin that does not tell
+        return _ANYTHING
 
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)

@@ -21,7 +21,7 @@ from ._runtime.runtime import Runtime
 from .durations import Duration, seconds
 from .entry import MISSING, Entry, Missing
 from .errors import ConfigurationError
-from .keys import is_shortened, shorten
+from .keys import is_shortened, may_stand_for, shorten
 from .load import Said, within
 from .observe.outcome import Outcome
 from .policy import Policy
@@ -82,6 +82,7 @@ class Names:
         return await self._delete(list(self._keys(names).values()))
 
     async def delete_matching(self, pattern: str) -> int:
+        """Delete what a pattern matches, and names that are shortened if it may match what they stand for."""
         return await self._delete([Key(self._space, name) for name in await self._matching(pattern, fresh=False)])
 
     async def left(self, name: str, default: Any) -> Any:
@@ -97,15 +98,15 @@ class Names:
         self._side.flights.drop(key)
         return touched
 
-    async def incr(self, name: str, amount: int, ttl: Duration | Missing | None) -> int:
+    async def incr(self, name: str, amount: int, ttl: Duration | Missing | None, tags: Sequence[str]) -> int:
         if isinstance(amount, bool) or not isinstance(amount, int):
             raise ConfigurationError(f"amount must be a whole number, not {amount!r}", setting="amount", given=amount)
-        key, initial = self._key(name), self._entry(amount, self._policy(ttl))
+        lookup, initial = Lookup(self._key(name), _generations(tags)), self._entry(amount, self._policy(ttl))
         if not self._core.enabled:
-            await self._side.forget([key])
+            await self._side.forget([lookup.key])
             return amount
-        value = await self._side.store.increment(Lookup(key), amount, initial)
-        self._side.flights.drop(key)
+        value = await self._side.store.increment(lookup, amount, initial)
+        self._side.flights.drop(lookup.key)
         return value
 
     async def matching(self, pattern: str) -> list[str]:
@@ -190,8 +191,8 @@ class Names:
             raise ConfigurationError(
                 f'pattern must be a text such as "user:*", not {pattern!r}', setting="pattern", given=pattern
             )
-        matches = re.compile(translate(pattern)).match
-        return [name for name in await self._side.store.names(self._space, fresh=fresh) if matches(name)]
+        matches, names = re.compile(translate(pattern)).match, await self._side.store.names(self._space, fresh=fresh)
+        return [name for name in names if matches(name) or (not fresh and may_stand_for(name, pattern))]
 
     async def _delete(self, keys: list[Key]) -> int:
         found = await self._side.forget(keys) if keys else 0

@@ -170,13 +170,15 @@ class Verbs:
         """Do what `touch` does."""
         return await self._anames.touch(key, ttl)
 
-    def incr(self, key: str, amount: int = 1, *, ttl: Duration | Missing | None = MISSING) -> int:
-        """Add to a whole number and return the sum; where there is none it starts from zero, with this ttl."""
-        return drive(self._names.incr(key, amount, ttl))
+    def incr(self, key: str, amount: int = 1, *, ttl: Duration | Missing | None = MISSING, tags: Sequence[str] = ()) -> int:
+        """Add to a whole number and return the sum; where there is none it starts from zero, with this ttl and these tags."""
+        return drive(self._names.incr(key, amount, ttl, texts(tags, "tags")))
 
-    async def aincr(self, key: str, amount: int = 1, *, ttl: Duration | Missing | None = MISSING) -> int:
+    async def aincr(
+        self, key: str, amount: int = 1, *, ttl: Duration | Missing | None = MISSING, tags: Sequence[str] = ()
+    ) -> int:
         """Do what `incr` does."""
-        return await self._anames.incr(key, amount, ttl)
+        return await self._anames.incr(key, amount, ttl, texts(tags, "tags"))
 
     def clear(self) -> None:
         """Forget everything, in all namespaces."""

@@ -89,6 +89,26 @@ def test_patterns_reach_names_that_are_kept_shortened(verbs: Any, cache: Any) ->
     assert verbs.scan() == []
 
 
+@pytest.mark.parametrize(
+    ("pattern", "is_gone"),
+    [
+        ("user:*:page:2", True),
+        ("*:page:1", True),  # it may be: what is kept of the name does not tell
+        ("*", True),
+        ("user:?????*", True),
+        ("item:*", False),
+        ("user:9*", False),
+        ("user:1", False),
+        ("user:?", False),
+    ],
+)
+def test_deleting_by_pattern_forgets_shortened_names_rather_too_often(verbs: Any, pattern: str, is_gone: bool) -> None:
+    name = "user:1:" + "x" * 300 + ":page:2"
+    verbs.set(name, 1)
+    assert verbs.delete_match(pattern) == is_gone
+    assert verbs.exists(name) is not is_gone
+
+
 def test_what_scan_gives_can_be_given_to_get(verbs: Any) -> None:
     for name in ("a", "x" * 5000, "x" * 5001):
         verbs.set(name, len(name))
@@ -342,6 +362,31 @@ def test_touch_and_incr_keep_the_tags(verbs: Any) -> None:
     verbs.incr("a")
     verbs.invalidate(tags=["x"])
     assert verbs.exists("a") is False
+
+
+def test_incr_begins_with_tags_and_keeps_those_that_there_are(verbs: Any) -> None:
+    assert verbs.incr("a", 5, tags=["x"]) == 5
+    assert verbs.incr("a") == 6
+    verbs.set("b", 1, tags=["y"])
+    assert verbs.incr("b", tags=["x"]) == 2
+    verbs.invalidate(tags=["x"])
+    assert verbs.get_many(["a", "b"]) == {"b": 2}
+    assert verbs.incr("a", tags=["x"]) == 1
+    verbs.invalidate(tags=["y"])
+    assert verbs.get_many(["a", "b"]) == {"a": 1}
+
+
+def test_incr_with_tags_in_a_transaction(verbs: Any, cache: Any) -> None:
+    verbs.set("b", 1, tags=["y"])
+    with cache.transaction():
+        assert verbs.incr("a", tags=["x"]) == 1
+        assert verbs.incr("b", tags=["x"]) == 2
+        verbs.invalidate(tags=["x"])
+        assert verbs.get("b") == 2
+        assert verbs.incr("a", 3, tags=["x"]) == 3
+    assert verbs.get_many(["a", "b"]) == {"a": 3, "b": 2}
+    verbs.invalidate(tags=["x"])
+    assert verbs.get_many(["a", "b"]) == {"b": 2}
 
 
 @pytest.mark.by_reference

@@ -239,6 +239,33 @@ def test_templates_of_one_skeleton_are_fine_in_two_namespaces_or_two_caches(cach
     assert cache.get("user:1") == "one"
 
 
+@pytest.mark.memory_only("the way to a shared store begins with one look into memory, so the rule is asked twice")
+def test_a_hit_asks_the_rule_for_the_key_once(cache: Any) -> None:
+    asked: list[int] = []
+
+    def rule(number: int) -> str:
+        asked.append(number)
+        return f"n:{number}" + "x" * 300
+
+    cached = cache(key=rule)(lambda number: object())
+    first = cached(1)
+    asked.clear()
+    assert cached(1) is first
+    assert asked == [1]
+    assert cached.stats.hits == 1
+    assert cached.invalidate(1)
+    assert cached(1) is not first
+
+
+@pytest.mark.parametrize("error", [KeyError("k"), TypeError("t"), ValueError("v")])
+def test_what_the_rule_for_the_key_raises_reaches_the_caller(cache: Any, error: Exception) -> None:
+    def rule(number: int) -> str:
+        raise error
+
+    with pytest.raises(type(error), match=str(error.args[0])):
+        cache(key=rule)(lambda number: number)(1)
+
+
 @pytest.mark.by_reference
 def test_a_callable_makes_the_key(cache: Any) -> None:
     by_name = cache(key=lambda b, a: f"by-name:{a}:{b}")(lambda a, b=2, *, c=3: object())

@@ -16,7 +16,7 @@ Templates may also name values that are no arguments: those of the key context (
 """
 
 from .context import Held, default_key_context, key_context, values_now
-from .digest import digest, is_shortened, shorten
+from .digest import LONGEST, digest, is_shortened, may_stand_for, shorten
 from .encode import encode, has_value_identity
 from .fields import Field, parse_field
 from .instances import InstanceNumber, Instances, instances
@@ -29,6 +29,7 @@ __all__ = [
     "ENCODED",
     "FLAT",
     "INSTANCE",
+    "LONGEST",
     "Field",
     "Held",
     "InstanceNumber",
@@ -44,6 +45,7 @@ __all__ = [
     "is_shortened",
     "key_context",
     "local_key",
+    "may_stand_for",
     "parse_field",
     "register_key_type",
     "shorten",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["LONGEST", "digest", "is_shortened", "shorten"]
+import re
+
+__all__ = ["LONGEST", "digest", "is_shortened", "may_stand_for", "shorten"]
 
 LONGEST = 200
 """How many characters a key may have before it is shortened."""
@@ -25,3 +27,11 @@ def shorten(text: str) -> str:
 def is_shortened(text: str) -> bool:
     """Tell whether a text looks like one that `shorten` has made of a longer one."""
     return len(text) == LONGEST + 1 and text[_KEPT] == "~" and not text[_KEPT + 1 :].strip("0123456789abcdef")
+
+
+def may_stand_for(name: str, pattern: str) -> bool:
+    """Tell whether a text may be one that `shorten` has made of one that a pattern matches, going by what is left of it."""
+    if not is_shortened(name) or ("*" not in pattern and len(pattern) <= LONGEST):
+        return False
+    fixed = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
+    return name[:_KEPT].startswith(fixed[:_KEPT])
