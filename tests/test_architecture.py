@@ -34,6 +34,9 @@ BANNED = {"_engine": {"asyncio", "threading", "time", "random", "socket", "os"}}
 
 # The one module that may import a package from outside the standard library, with an error that names the extra.
 THIRD_PARTY: dict[str, set[str]] = {
+    "compat.cashews.contrib._starlette": {"starlette"},
+    "compat.cashews.contrib.fastapi": {"starlette"},
+    "compat.cashews.contrib.prometheus": {"prometheus_client"},
     "compat._clients": {"redis"},
     "compat.cache_house._opening": {"redis"},
     "compat.cachify.redis": {"redis"},

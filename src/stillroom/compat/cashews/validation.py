@@ -1,0 +1,26 @@
+"""`invalidate_further`: what is asked for in its block is forgotten instead of being found."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from ._surroundings import NOW, surroundings
+
+__all__ = ["invalidate_further", "is_invalidating"]
+
+
+@contextmanager
+def invalidate_further() -> Generator[None]:
+    """Let whatever is asked for in the block be forgotten and not be found, so that it is loaded anew."""
+    token = NOW.set(replace(surroundings(), forgets=True))
+    try:
+        yield
+    finally:
+        NOW.reset(token)
+
+
+def is_invalidating() -> bool:
+    """Tell whether the caller is in such a block."""
+    return surroundings().forgets
