@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from . import contenders, guards, importing
+from . import contenders, facades, guards, importing
 from .chart import bars
 from .report import as_json, as_text
 from .targets import TARGETS, Findings
@@ -19,11 +19,12 @@ from .timing import time_rounds
 HERE = Path(__file__).resolve().parent
 OUT = HERE / "out"
 PUBLISHED = HERE.parent / "docs"
-REDIS = ("hit", "async", "crowd", "near", "many", "tags", "delay", "load", "guards", "hammer", "bytes")
-PARTS = ("hit", "miss", "guards", "scale", "memory", "hit_rate", "import", *(f"redis_{part}" for part in REDIS))
+REDIS = ("hit", "async", "crowd", "near", "many", "tags", "delay", "load", "guards", "facades", "hammer", "bytes")
+PARTS = ("hit", "miss", "guards", "facades", "scale", "memory", "hit_rate", "import", *(f"redis_{part}" for part in REDIS))
 GROUPS = {
     "redis": {part for part in PARTS if part.startswith("redis_")},
     "toolbox": {"guards", "redis_guards", "redis_hammer"},
+    "moving-in": {"facades", "redis_facades"},
 }
 
 
@@ -52,6 +53,8 @@ def measure(parts: set[str], *, quick: bool) -> Findings:
         findings.miss = time_rounds(contenders.misses(), rounds=rounds, seconds=seconds)
     if "guards" in parts:
         findings.guards = time_rounds(guards.contenders(), rounds=rounds, seconds=seconds)
+    if "facades" in parts:
+        findings.facades = time_rounds(facades.contenders(), rounds=rounds, seconds=seconds)
     if "scale" in parts:
         findings.scale = time_rounds(contenders.scales(20_000 if quick else 1_000_000), rounds=rounds, seconds=seconds)
     if "memory" in parts:

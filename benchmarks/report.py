@@ -23,6 +23,7 @@ def as_text(findings: Findings) -> str:
             *_timings("A hit", findings.hit, "lru_cache"),
             *_timings("A miss that evicts, load included", findings.miss, BASE),
             *_timings("A call that a guard lets through", findings.guards, "no guard"),
+            *_timings("A hit by another library, and by its facade", findings.facades, "cashews"),
             *_timings("A hit in a small and in a large cache", findings.scale, f"{BASE} small"),
             *(line for title, base, timings in findings.far.timings.values() for line in _timings(title, timings, base)),
             *far_report.as_text(findings.far),
@@ -61,6 +62,7 @@ def as_json(findings: Findings) -> dict[str, Any]:
                 ("hit", findings.hit),
                 ("miss", findings.miss),
                 ("guards", findings.guards),
+                ("facades", findings.facades),
                 ("scale", findings.scale),
                 *((section, timings) for section, (_, _, timings) in findings.far.timings.items()),
             )

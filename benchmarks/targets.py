@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from .facades import FACADE, ORIGINAL
 from .far.findings import CROWD, FarFindings
 from .far.hammering import LIMIT
 from .importing import Importing
@@ -26,6 +27,7 @@ class Findings:
     hit: Timings = field(default_factory=Timings)
     miss: Timings = field(default_factory=Timings)
     guards: Timings = field(default_factory=Timings)
+    facades: Timings = field(default_factory=Timings)
     scale: Timings = field(default_factory=Timings)
     memory: Mapping[str, float] = field(default_factory=dict)
     hit_rates: dict[str, dict[int, float]] = field(default_factory=dict)
@@ -157,6 +159,33 @@ TOOLBOX = (
     Target("rate limit, share given away", lambda findings: findings.far.hammered["stillroom"].share, 99, "%", at_least=True),
 )
 
+
+def _facade(library: str, section: str = "") -> Measure:
+    """Return how many times as long a hit takes by another library as by the facade that stands in for it."""
+
+    def measured(findings: Findings) -> float:
+        timings: Timings = getattr(findings.far, section) if section else findings.facades
+        return timings.ratio(ORIGINAL.format(library=library), FACADE.format(library=library))
+
+    return measured
+
+
+MOVING_IN = (
+    *(
+        Target(f"{name} / its facade", _facade(name), 20, at_least=True)
+        for name in ("cashews", "cashews, key", "cashews, early")
+    ),
+    *(Target(f"{name} / its facade", _facade(name), 5, at_least=True) for name in ("cachify", "cachify async")),
+    *(
+        Target(f"{name} on Redis / its facade", _facade(name, "facades"), 1, at_least=True)
+        for name in ("cache-house", "cachify", "python-redis-cache")
+    ),
+    *(
+        Target(f"{name} on Redis / its facade", _facade(name, "facade_tasks"), 1, at_least=True)
+        for name in ("cache-house async", "cachify async", "cashews")
+    ),
+)
+
 TARGETS = (
     Target("hit / lru_cache typed", _hit("stillroom", "lru_cache typed"), 2.0),
     Target("hit / cachebox", _hit("stillroom", "cachebox"), 0.5),
@@ -177,4 +206,5 @@ TARGETS = (
     *_hit_rates(),
     *REDIS,
     *TOOLBOX,
+    *MOVING_IN,
 )

@@ -52,6 +52,8 @@ class FarFindings:
         stampedes: many threads and a missing key, by library.
         overhead: bytes of an entry beyond its payload, by sort of key.
         guards: calls that guards let through.
+        facades: hits of blocking callers by other libraries, and by the facades that stand in for them.
+        facade_tasks: the same on an event loop.
         hammered: what became of a rate limit at which many processes hammered, by library.
         load_average: how busy the machine was as the run began, and as it ended.
     """
@@ -70,6 +72,8 @@ class FarFindings:
     stampedes: dict[str, Stampede] = field(default_factory=dict)
     overhead: dict[str, int] = field(default_factory=dict)
     guards: Timings = field(default_factory=Timings)
+    facades: Timings = field(default_factory=Timings)
+    facade_tasks: Timings = field(default_factory=Timings)
     hammered: dict[str, Hammered] = field(default_factory=dict)
     load_average: tuple[float, float] | None = None
 
@@ -85,6 +89,8 @@ class FarFindings:
             "redis_near": ("A hit in the near store", "memory", self.near),
             "redis_many": ("Each of 100 hits in Redis", "single", self.many),
             "redis_guards": ("A call that a guard on Redis lets through", "bare redis-py", self.guards),
+            "redis_facades": ("A hit in Redis by a facade", "cachify", self.facades),
+            "redis_facades_async": ("The same with asyncio", "cashews", self.facade_tasks),
             "redis_tags": ("The invalidation of a tag in Redis", "1 entry", self.tags),
         }
 

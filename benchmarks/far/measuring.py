@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ..timing import Timings, time_rounds
-from . import delays, guards, hammering, hits, overhead, stampede, tags
+from . import delays, facades, guards, hammering, hits, overhead, stampede, tags
 from .findings import FarFindings
 from .placing import on_one_processor
 from .servers import Server, cluster, cluster_url
@@ -42,12 +42,20 @@ def measure(parts: set[str], *, quick: bool) -> FarFindings:
         if "redis_guards" in parts:
             with on_one_processor(server.pid):
                 found.guards = time_rounds(guards.contenders(url), rounds=rounds, seconds=seconds)
+        _facades(found, parts, server, rounds, seconds)
         if "redis_hammer" in parts:
             found.hammered = hammering.measure(url, seconds=2 if quick else 6)
         if "redis_bytes" in parts:
             found.overhead = overhead.measure(server)
     found.load_average = (began, os.getloadavg()[0])
     return found
+
+
+def _facades(found: FarFindings, parts: set[str], server: Server, rounds: int, seconds: float) -> None:
+    if "redis_facades" in parts:
+        with on_one_processor(server.pid):
+            found.facades = time_rounds(facades.blocking(server.url), rounds=rounds, seconds=seconds)
+            found.facade_tasks = time_rounds(facades.tasks(server.url), rounds=rounds, seconds=seconds)
 
 
 def _many(server: Server, rounds: int, seconds: float) -> Timings:

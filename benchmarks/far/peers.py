@@ -15,7 +15,22 @@ from urllib.parse import urlsplit
 
 from stillroom import Cache
 
-__all__ = ["BLOCKING", "TASKS", "TTL", "aload", "bare", "bare_async", "bare_script", "bare_socket", "load", "stillroom"]
+__all__ = [
+    "BLOCKING",
+    "TASKS",
+    "TTL",
+    "aload",
+    "bare",
+    "bare_async",
+    "bare_script",
+    "bare_socket",
+    "cache_house",
+    "cachify",
+    "cashews",
+    "load",
+    "python_redis_cache",
+    "stillroom",
+]
 
 TTL = 600
 PATIENCE = 10.0
@@ -82,24 +97,27 @@ def bare_socket(url: str) -> Callable[[bytes], int]:
     return ask
 
 
-def _cachify(url: str) -> Decorate:
-    cachify, redis, aredis = (importlib.import_module(name) for name in ("cachify", "redis", "redis.asyncio"))
+def cachify(url: str, package: str = "cachify") -> Decorate:
+    """Return the decorator of cachify, or of what stands in for it."""
+    cachify, redis, aredis = (importlib.import_module(name) for name in (package, "redis", "redis.asyncio"))
     cachify.reset_redis_config()
     cachify.setup_redis_config(sync_client=redis.Redis.from_url(url), async_client=aredis.Redis.from_url(url))
     decorate: Decorate = cachify.rcache(ttl=TTL)
     return decorate
 
 
-def _cache_house(url: str) -> Decorate:
-    backends, cache = (importlib.import_module(f"cache_house.{name}") for name in ("backends", "cache"))
+def cache_house(url: str, package: str = "cache_house") -> Decorate:
+    """Return the decorator of cache-house, or of what stands in for it."""
+    backends, cache = (importlib.import_module(f"{package}.{name}") for name in ("backends", "cache"))
     backends.RedisFactory.instance = None
     backends.RedisFactory.init(host=urlsplit(url).hostname, port=urlsplit(url).port)
     decorate: Decorate = cache.cache(expire=TTL)
     return decorate
 
 
-def _python_redis_cache(url: str) -> Decorate:
-    redis, redis_cache = importlib.import_module("redis"), importlib.import_module("redis_cache")
+def python_redis_cache(url: str, package: str = "redis_cache") -> Decorate:
+    """Return the decorator of python-redis-cache, or of what stands in for it."""
+    redis, redis_cache = importlib.import_module("redis"), importlib.import_module(package)
     decorate: Decorate = redis_cache.RedisCache(redis_client=redis.Redis.from_url(url)).cache(ttl=TTL)
     return decorate
 
@@ -121,26 +139,27 @@ def _aiocache(url: str) -> Decorate:
     return decorate
 
 
-def _cashews(url: str, **options: Any) -> Decorate:
-    cache = importlib.import_module("cashews").Cache()
+def cashews(url: str, package: str = "cashews", **options: Any) -> Decorate:
+    """Return the decorator of cashews, or of what stands in for it."""
+    cache = importlib.import_module(package).Cache()
     cache.setup(url, **options)
     decorate: Decorate = cache(ttl=TTL)
     return decorate
 
 
 BLOCKING: dict[str, Callable[[str], Decorate]] = {
-    "cache-house": _cache_house,
-    "cachify": _cachify,
-    "python-redis-cache": _python_redis_cache,
+    "cache-house": cache_house,
+    "cachify": cachify,
+    "python-redis-cache": python_redis_cache,
     "dogpile": _dogpile,
 }
 """Peers for blocking functions."""
 
 TASKS: dict[str, Callable[[str], Decorate]] = {
-    "cachify": _cachify,
+    "cachify": cachify,
     "aiocache": _aiocache,
-    "cashews": _cashews,
-    "cashews near": lambda url: _cashews(url, client_side=True),
+    "cashews": cashews,
+    "cashews near": lambda url: cashews(url, client_side=True),
 }
 """Peers for coroutine functions."""
 
