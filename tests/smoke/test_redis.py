@@ -79,7 +79,8 @@ def test_verbs_and_locks(cache: Cache) -> None:
         number = first.fence
     with cache.lock("a") as second:
         assert number is not None
-        assert second.fence == number + 1
+        assert second.fence is not None
+        assert second.fence > number
     cache.clear()
     assert cache.get("greeting") is None
     assert cache.health().state == "ok"
