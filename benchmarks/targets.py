@@ -142,8 +142,7 @@ REDIS = (
     Target("bytes beyond the payload, by a template", lambda findings: findings.far.overhead["by a template"], 64, "B"),
 )
 
-GUARDS = ("rate_limit, window", "rate_limit, bucket", "locked", "bloom")
-JUDGES = ("circuit_breaker", "slow")
+GUARDS = ("rate_limit, window", "rate_limit, bucket", "locked", "bloom", "circuit_breaker", "slow")
 """Guards that hear how a call has ended, too, and so take two round trips."""
 
 
@@ -152,9 +151,8 @@ def _guard(name: str) -> Measure:
 
 
 TOOLBOX = (
-    *(Target(f"{name}, beyond the call", _guard(name), 3.0, "µs") for name in (*GUARDS, *JUDGES)),
+    *(Target(f"{name}, beyond the call", _guard(name), 3.0, "µs") for name in GUARDS),
     *(Target(f"{name} on Redis / bare redis-py", _far("guards", name, "bare redis-py"), 1.3) for name in GUARDS),
-    *(Target(f"{name} on Redis / bare redis-py", _far("guards", name, "bare redis-py"), 2.4) for name in JUDGES),
     Target("rate limit, most calls in a period", lambda findings: findings.far.hammered["stillroom"].most, LIMIT, ""),
     Target("rate limit, share given away", lambda findings: findings.far.hammered["stillroom"].share, 99, "%", at_least=True),
 )

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from ..._runtime.runtime import drive
 from ...errors import StoreError
-from .commands import run_script
+from .commands import command, run_script
 from .layout import RedisKey
-from .scripts import FREE_LOCK, KEEP_LOCK, TAKE_LOCK
+from .scripts import KEEP_LOCK, TAKE_LOCK
 from .senseless import sensibly
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class RedisLocks:
     @sensibly
     async def _free(self, claim: Claim) -> None:
         key = RedisKey(self._layout.lock(claim.name))
-        await self._wire.run([run_script(FREE_LOCK, (key.name,), claim.token, by=key)])
+        await self._wire.run([command(key, b"ZREM", key.name, claim.token)])  # only the holder has the token
 
     async def wait(self, claim: Claim, runtime: Runtime, until: float | None) -> None:
         """Return when a lock may be free; see `Locks.wait`."""

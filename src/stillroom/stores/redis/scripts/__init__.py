@@ -11,7 +11,6 @@ __all__ = [
     "BY_NAME",
     "DROP",
     "FILL",
-    "FREE_LOCK",
     "KEEP_LOCK",
     "LEASE",
     "OUTLIVE",
@@ -40,7 +39,6 @@ class Script:
 
 DROP: Final = Script("drop")
 FILL: Final = Script("fill")
-FREE_LOCK: Final = Script("free_lock")
 KEEP_LOCK: Final = Script("keep_lock")
 LEASE: Final = Script("lease")
 OUTLIVE: Final = Script("outlive")

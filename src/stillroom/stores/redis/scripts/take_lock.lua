@@ -10,17 +10,19 @@
 -- goes on from there all the same. It outlives the lock by thirty days: nobody who held the lock before can still be at work by then.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-local waiter = redis.call('GET', KEYS[3])
-local is_sent_again = redis.call('ZSCORE', KEYS[1], ARGV[1])
-local is_free = redis.call('ZCARD', KEYS[1]) < tonumber(ARGV[3]) and (ARGV[4] == '1' or not waiter)
+local waiter, holders, is_sent_again = redis.call('GET', KEYS[3]), redis.call('ZCARD', KEYS[1]), false
+if holders > 0 then
+  holders = holders - redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+  is_sent_again = redis.call('ZSCORE', KEYS[1], ARGV[1])
+end
+local is_free = holders < tonumber(ARGV[3]) and (ARGV[4] == '1' or not waiter)
 if not is_free and not is_sent_again then
   if ARGV[4] == '1' then redis.call('SET', KEYS[3], ARGV[1], 'PX', 200) end
   return false
 end
 if waiter == ARGV[1] then redis.call('DEL', KEYS[3]) end
 redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
-redis.call('PEXPIRE', KEYS[1], math.max(redis.call('PTTL', KEYS[1]), tonumber(ARGV[2])))
+redis.call('PEXPIRE', KEYS[1], holders > 0 and math.max(redis.call('PTTL', KEYS[1]), tonumber(ARGV[2])) or ARGV[2])
 local number = math.max(time[1] * 1000000 + time[2], (redis.call('GET', KEYS[2]) or 0) + 1)
 redis.call('SET', KEYS[2], string.format('%.0f', number), 'PX', math.max(2592000000, 2 * tonumber(ARGV[2])))
 return number
