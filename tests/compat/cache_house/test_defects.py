@@ -145,6 +145,31 @@ def test_a_result_that_cannot_be_decoded_is_loaded_anew(init: Init, at: Settings
     assert "Proceeding without cache" in caplog.text
 
 
+@pytest.mark.parametrize("encoder", [lambda value: value, lambda value: {"value": value}], ids=["as is", "in a dict"])
+def test_callers_share_no_object_whatever_the_encoder_does(init: Init, at: Settings, encoder: Any) -> None:
+    init(**at)
+
+    @cache(encoder=encoder, decoder=lambda data: data)
+    def f() -> list[int]:
+        return [1]
+
+    f()
+    first = f()
+    expected = encoder([1])
+    assert first == expected
+    first.clear()
+    assert f() == expected
+
+
+def test_what_a_backend_cannot_encode_is_not_kept(init: Init, at: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    instance = init(**at, encoder=lambda value: [value], decoder=lambda data: data[0])
+    assert twice(counted()) == 2
+    instance.set_key("k", 1, 60)
+    assert instance.get_key("k") is None
+    assert "Result returned without caching" in caplog.text
+    assert "Redis set_key failed" in caplog.text
+
+
 def test_a_key_builder_that_fails_costs_no_call_its_result(init: Init, at: Settings) -> None:
     init(**at)
 

@@ -284,3 +284,49 @@ def test_a_child_numbers_its_objects_anew() -> None:
     os.close(reading)
     os.close(writing)
     assert len({before, in_parent, in_child}) == 3
+
+
+# Keys are remembered
+
+
+EQUAL = [1, True, 1.0, 0.0, -0.0, 0, False, "1", b"1", None, ""]
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+def test_equal_arguments_of_other_types_stay_other_arguments(init: Init, by_name: bool) -> None:
+    init()
+
+    @cache()
+    def f(x: Any = 5, y: Any = 5) -> tuple[str, str]:
+        return (repr(x), repr(y))
+
+    for _ in range(2):
+        for x in EQUAL:
+            assert f(x) == (repr(x), "5")
+            assert (f(y=x) if by_name else f(5, x)) == ("5", repr(x))
+
+
+def test_a_default_that_changes_is_looked_at_each_time(init: Init) -> None:
+    init()
+    rates = [1]
+
+    @cache()
+    def f(x: int, rates: list[int] = rates) -> int:
+        return x * rates[0]
+
+    assert f(5) == 5
+    rates[0] = 2
+    assert f(5) == 10
+
+
+def test_few_keys_are_remembered_and_none_that_are_long(init: Init, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stillroom.compat.cache_house._calls._REMEMBERED", 2)
+    init()
+
+    @cache()
+    def f(x: Any) -> Any:
+        return x
+
+    for _ in range(2):
+        for x in (1, 2, 3, "x" * 500):
+            assert f(x) == x

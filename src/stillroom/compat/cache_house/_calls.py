@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 from ._identity import identity
-from .backends import RedisFactory
+from ._stored import as_stored, name_of, unpacked
 from .backends.redis_backend import RedisCache
 from .helpers import key_builder as default_key_builder
 
@@ -26,6 +26,12 @@ log.setLevel(os.getenv("CACHE_HOUSE_LOG_LEVEL", logging.INFO))
 _POSITIONAL: Final = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
 _NOTHING: Final = object()
 """Stands for a result that could not be encoded."""
+
+_REMEMBERED: Final = 4096
+"""For how many calls of a function their keys are remembered."""
+_SHORT: Final = 200
+_TELLING: Final = {str, bytes, int, bool, type(None)}
+"""Types whose values are written alike if they are equal. Zero and minus zero are not."""
 
 
 class Settings(NamedTuple):
@@ -67,7 +73,7 @@ class Call:
         """Return what is to be stored, and note the result for the caller."""
         self.result, self._has_loaded = result, True
         try:
-            return self._bound.encoder(result)
+            return as_stored(self._bound.encoder(result), self._bound.backend.encoder)
         except Exception as error:
             log.warning("Error setting cache: %s. Result returned without caching.", error)
             return _NOTHING
@@ -79,7 +85,7 @@ class Call:
         if stored is _NOTHING:
             return False
         try:
-            self.result = self._bound.decoder(stored)
+            self.result = self._bound.decoder(unpacked(stored, self._bound.backend.decoder))
         except Exception as error:
             log.warning("Error retrieving from cache: %s. Proceeding without cache.", error)
             return False
@@ -112,15 +118,33 @@ class Bound:
         self._is_canonical = self._key_builder is default_key_builder
         kinds = {one.kind for one in self._signature.parameters.values()}
         self._arity = len(self._signature.parameters) if kinds <= _POSITIONAL else -1
+        defaults = [one.default for one in self._signature.parameters.values() if one.default is not one.empty]
+        self._is_steady = _TELLING.issuperset(map(type, defaults))  # what can change may be another value next time
+        self._known: dict[tuple[Any, ...], str] = {}
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """Return a call."""
-        if self._is_canonical:
-            key = self._key_builder(self._module, self._name, *self._wherever(args, kwargs), **self._names)
-        else:
+        if not self._is_canonical:
             name = getattr(self.function, "__name__", self._name)
-            key = self._key_builder(self._module, name, args, kwargs, **self._names)
-        return Call(self, key, args, kwargs)
+            return Call(self, name_of(self._key_builder(self._module, name, args, kwargs, **self._names)), args, kwargs)
+        values = (*args, *kwargs.values())
+        types = tuple(map(type, values))
+        if not self._is_steady or not _TELLING.issuperset(types):
+            return Call(self, self._key(args, kwargs), args, kwargs)
+        mark = (values, types, *kwargs)
+        return Call(self, self._known.get(mark) or self._remembered(mark, args, kwargs), args, kwargs)
+
+    def _remembered(self, mark: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        key = self._key(args, kwargs)
+        if len(repr(mark[0])) <= _SHORT:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[mark] = key
+        return key
+
+    def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        key: str = self._key_builder(self._module, self._name, *self._wherever(args, kwargs), **self._names)
+        return key
 
     def _wherever(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments in one form, wherever they were given, or left to their defaults."""
@@ -140,9 +164,8 @@ class Calls:
         self._named = identity(function)
         self._bound: Bound | None = None
 
-    def prepared(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+    def prepared(self, backend: RedisCache | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
         """Return a call, or ``None`` if the function is to be run uncached."""
-        backend = RedisFactory.get_instance()
         if backend is None:
             return None
         try:

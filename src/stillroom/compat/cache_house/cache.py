@@ -9,9 +9,10 @@ from functools import wraps
 from typing import Any, TypeVar, cast
 
 from ._calls import Calls, Settings, log
+from .backends import RedisFactory
 from .helpers import DEFAULT_EXPIRE_TIME
 
-__all__ = ["cache", "log"]
+__all__ = ["RedisFactory", "cache", "log"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -52,7 +53,7 @@ def cache(
 
 def _wrapper(function: Callable[..., Any], calls: Calls) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        call = calls.prepared(args, kwargs)
+        call = calls.prepared(RedisFactory.get_instance(), args, kwargs)
         if call is None:
             return function(*args, **kwargs)
         if not call.takes(call.cached(call)):
@@ -64,7 +65,7 @@ def _wrapper(function: Callable[..., Any], calls: Calls) -> Callable[..., Any]:
 
 def _async_wrapper(function: Callable[..., Any], calls: Calls) -> Callable[..., Any]:
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        call = calls.prepared(args, kwargs)
+        call = calls.prepared(RedisFactory.get_instance(), args, kwargs)
         if call is None:
             return await function(*args, **kwargs)
         if not call.takes(await call.cached(call)):

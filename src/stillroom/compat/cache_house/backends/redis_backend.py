@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar
 
 from .... import Cache, ConfigurationError, UncacheableValue
 from .._opening import single_client, time_limit, where
+from .._stored import name_of, packed, unpacked
 from ..exceptions import RedisNotInitialized
 from ..helpers import DEFAULT_NAMESPACE, DEFAULT_PREFIX, key_builder, pickle_decoder, pickle_encoder
 
@@ -70,7 +71,8 @@ class RedisCache:
         **kwargs: Any,
     ) -> None:
         self.redis = single_client(host=host, port=port, db=db, password=password, **kwargs)
-        self._set_up(encoder, decoder, namespace, key_prefix, key_builder, fallback_to_memory)
+        takes_text = bool(kwargs.get("decode_responses"))
+        self._set_up(encoder, decoder, namespace, key_prefix, key_builder, fallback_to_memory, takes_text)
         url, options = where(self.redis)
         self._keep_at(url, {**options, "cluster": cluster, "secret": secret, "timeout": time_limit(kwargs)})
         RedisCache.instance = self
@@ -84,7 +86,9 @@ class RedisCache:
         key_prefix: str,
         key_builder: Callable[..., Any],
         fallback_to_memory: bool,
+        takes_text: bool,
     ) -> None:
+        self._takes_text = takes_text
         self.encoder = encoder
         self.decoder = decoder
         self.namespace = namespace
@@ -140,7 +144,7 @@ class RedisCache:
             return cls.instance
         raise RedisNotInitialized(cls.__name__, "You must initialize Redis before using the cache backend")
 
-    def set_key(self, key: str, val: Any, exp: timedelta | float | None) -> None:
+    def set_key(self, key: str | bytes, val: Any, exp: timedelta | float | None) -> None:
         """Store a value under a key.
 
         Args:
@@ -149,14 +153,18 @@ class RedisCache:
             exp: how long it is kept: seconds or a ``timedelta``; ``None`` without end.
         """
         try:
-            self.store.set(key, self.encoder(val), exp)
+            self.store.set(name_of(key), packed(val, self.encoder, as_text=self._takes_text), exp)
         except (ConfigurationError, UncacheableValue) as error:
             log.warning("Redis set_key failed: %s", error)
 
-    def get_key(self, key: str) -> Any:
-        """Return the value of a key, ``None`` if there is none."""
-        found = self.store.get(key)
-        return None if found is None else self.decoder(found)
+    def get_key(self, key: str | bytes) -> Any:
+        """Return the value of a key, ``None`` if there is none; for a result of a function, what its encoder made of it."""
+        try:
+            found = self.store.get(name_of(key))
+        except ConfigurationError as error:
+            log.warning("Redis get_key failed: %s", error)
+            return None
+        return None if found is None else unpacked(found, self.decoder)
 
     @classmethod
     def clear_keys(cls, pattern: str) -> bool:

@@ -80,7 +80,8 @@ class RedisClusterCache(RedisCache):
         self.read_from_replicas = read_from_replicas
         self.url = url
         self.cluster_kwargs = kwargs
-        self._set_up(encoder, decoder, namespace, key_prefix, key_builder, fallback_to_memory)
+        takes_text = bool(kwargs.get("decode_responses"))
+        self._set_up(encoder, decoder, namespace, key_prefix, key_builder, fallback_to_memory, takes_text)
         place, options = where_cluster(host, port, startup_nodes, url, kwargs)
         self._keep_at(place, {**options, "secret": secret, "timeout": time_limit(kwargs)})
         RedisCache.instance = RedisClusterCache.instance = self
