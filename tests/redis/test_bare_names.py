@@ -88,6 +88,68 @@ def test_a_function_is_not_served_what_another_one_has_loaded(cache: Cache) -> N
     assert [one(1), other(1), one(1)] == ["one", "other", "one"]
 
 
+@pytest.mark.parametrize("options", [{"namespace": "other"}, {"prefix": "other"}])
+def test_patterns_leave_alone_what_others_keep(cache: Cache, place: Any, options: dict[str, str]) -> None:
+    other = opened(place, **options)
+    cache.set("user:5", "Ada")
+    cache.incr("visits")
+    other.set("user:6", "Eve")
+    assert list(other.scan()) == ["user:6"]
+    assert other.delete_match("*") == 1
+    assert (cache.get("user:5"), cache.get("visits")) == ("Ada", 1)
+    other.close()
+
+
+def test_patterns_find_entries_with_very_many_tags(cache: Cache) -> None:
+    cache.set("user:5", "Ada", tags=[f"{number:050}" for number in range(100)])
+    cache.delete_match("user:*")
+    assert cache.get("user:5") is None
+
+
+def test_patterns_find_what_is_stale_and_may_still_be_served(cache: Cache) -> None:
+    runs: list[int] = []
+
+    @cache(key="rate", ttl=0.001, stale_while_revalidate=60)
+    def rate() -> int:
+        runs.append(1)
+        return len(runs)
+
+    rate()
+    cache.delete_match("*")
+    assert rate() == 2
+
+
+OTHERS: list[tuple[str, ...]] = [
+    ("HSET", "k", "a", "b"),
+    ("RPUSH", "k", "a"),
+    ("SADD", "k", "a"),
+    ("ZADD", "k", "1", "a"),
+    ("XADD", "k", "*", "a", "b"),
+    ("SET", "k", "5"),
+    ("SET", "k", ""),
+]
+
+
+@pytest.mark.parametrize("made", OTHERS, ids=" ".join)
+def test_what_is_no_entry_counts_as_missing_for_every_verb(place: Any, server: Any, made: tuple[str, ...]) -> None:
+    cache = opened(place, on_error="raise")
+    server.execute_command(*made)
+    assert (cache.get("k"), cache.get_many(["k", "x"]), cache.exists("k"), cache.touch("k", 5)) == (None, {}, False, False)
+    assert (list(cache.scan()), cache.delete_match("*"), server.exists("k")) == ([], 0, 1)
+    assert cache.incr("k") == 1
+    cache.delete("k")
+    server.execute_command(*made)
+    assert cache.add("k", "mine") is True
+    cache.delete("k")
+    server.execute_command(*made)
+    assert cache(key="k", max_hits=5, name="counted")(lambda: "loaded")() == "loaded"
+    cache.delete("k")
+    server.execute_command(*made)
+    assert cache(key="k")(lambda: "loaded")() == "loaded"
+    assert cache.health().failures == 0
+    cache.close()
+
+
 def test_patterns_leave_alone_what_is_no_entry(cache: Cache, server: Any) -> None:
     server.set("user:6", "somebody's")
     server.hset("user:7", "a", "b")

@@ -45,11 +45,11 @@ def packed(value: Any, encoder: Callable[[Any], Any], *, as_text: bool = False) 
     Raises:
         UncacheableValue: the encoder returns what no server could store.
     """
-    encoded = encoder(value)
+    encoded: object = encoder(value)
     if type(encoded) in (int, float):
         encoded = repr(encoded)
     if not isinstance(encoded, _AS_THEY_ARE):
-        kind: type[Any] = type(encoded)
+        kind = type(encoded)
         raise UncacheableValue(f"an encoder must return bytes, text or a number, not {kind.__name__}", type=kind)
     return (encoded.encode() if isinstance(encoded, str) and not as_text else encoded,)
 

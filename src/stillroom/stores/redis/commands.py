@@ -9,7 +9,7 @@ from ..resp import pack
 from .layout import RedisKey
 from .scripts import Script
 
-__all__ = ["Command", "command", "run_script"]
+__all__ = ["Command", "command", "run_script", "value_of"]
 
 
 class Command(NamedTuple):
@@ -20,12 +20,14 @@ class Command(NamedTuple):
         data: the command as it is sent.
         script: the script that it runs, in case that the server has forgotten it.
         parts: the keys and arguments of the script.
+        reads: it reads a value, and there is none where something else than a string is, as ``MGET`` has it.
     """
 
     key: RedisKey
     data: bytes
     script: Script | None = None
     parts: tuple[bytes | int, ...] = ()
+    reads: bool = False
 
     def whole(self) -> Command:
         """Return the command with the text of its script, which the server remembers from then on."""
@@ -33,9 +35,14 @@ class Command(NamedTuple):
         return self._replace(data=pack(b"EVAL", self.script.text, *self.parts))
 
 
-def command(key: RedisKey, *args: bytes | int) -> Command:
-    """Return a plain command."""
-    return Command(key, pack(*args))
+def command(key: RedisKey, *args: bytes | int, reads: bool = False) -> Command:
+    """Return a plain command, which may read a value."""
+    return Command(key, pack(*args), reads=reads)
+
+
+def value_of(key: RedisKey) -> Command:
+    """Return the command that reads a value."""
+    return Command(key, b"*2\r\n$3\r\nGET\r\n" + key.bulk, reads=True)
 
 
 def run_script(script: Script, keys: Sequence[bytes], *args: bytes | int, by: RedisKey) -> Command:

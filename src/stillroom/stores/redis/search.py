@@ -9,7 +9,7 @@ from typing import Final
 from ...protocols import Key, Keyspace, Lookup
 from ..resp import pack
 from .client import Node
-from .commands import command
+from .commands import Command, command, value_of
 from .envelope import Header
 from .finding import Asked, Finder
 from .layout import RedisKey
@@ -21,6 +21,8 @@ __all__ = ["Search"]
 _PAGE: Final = 1000
 _HEADER: Final = 1023
 """Where the part of an entry ends that is read to judge it: its header, but for entries with very many tags."""
+_LONGEST: Final = 0xFFFF
+"""Where the longest header ends."""
 
 
 class Search:
@@ -49,7 +51,8 @@ class Search:
     async def _bare(self, space: Keyspace, *, fresh: bool) -> list[str]:
         """Return the names that stand for themselves: those that may be fresh, or all that are stored or being loaded.
 
-        The database may hold other things, which are to be left alone: only what has the header of an entry is one.
+        The database may hold other things, and entries of other caches and namespaces, which are to be left alone. An entry
+        that was invalidated can be taken for one of those: nobody is served it either.
         """
         layout, found = self._shared.layout, dict[bytes, None]()
         for node in await self._wire.nodes():
@@ -58,10 +61,22 @@ class Search:
         kept: list[str] = []
         for start in range(0, len(names), _PAGE):
             page = names[start : start + _PAGE]
-            keys = [layout.entry(Key(space, name)) for name in page]
-            headers = await self._wire.run([command(key, b"GETRANGE", key.name, 0, _HEADER) for key in keys])
-            kept += [name for name, data in zip(page, headers, strict=True) if self._finder.header(data) is not None]
+            keys = [Key(space, name) for name in page]
+            asked = [self._finder.asked(Lookup(key)) for key in keys]
+            entries = list(zip(keys, asked, await self._headers(asked), strict=True))
+            is_ours = await self._which_count(entries, {}, at_any_time=True)
+            kept += [name for name, is_one in zip(page, is_ours, strict=True) if is_one]
         return kept if fresh else kept + [name for name in map(layout.leased, found) if name is not None]
+
+    async def _headers(self, asked: Sequence[Asked]) -> list[bytes | None]:
+        """Return the beginnings of entries, each with the whole of its header."""
+        headers = await self._wire.run([_beginning(one.entry, _HEADER) for one in asked])
+        longer = [at for at, data in enumerate(headers) if data and len(data) > _HEADER and self._finder.header(data) is None]
+        if longer:
+            whole = await self._wire.run([_beginning(asked[at].entry, _LONGEST) for at in longer])
+            for at, data in zip(longer, whole, strict=True):
+                headers[at] = data
+        return headers
 
     async def _scan(self, node: Node, pattern: bytes, found: dict[bytes, None], *further: bytes) -> None:
         cursor = b"0"
@@ -78,11 +93,11 @@ class Search:
             page = names[start : start + _PAGE]
             keys = [Key(space, name) for name in page]
             asked = [self._finder.asked(Lookup(key)) for key in keys]
-            reads = [command(one.entry, b"GETRANGE", one.entry.name, 0, _HEADER) for one in asked]
+            reads = [_beginning(one.entry, _HEADER) for one in asked]
             generations = self._finder.keys(space, ())
-            replies = await self._wire.run([*reads, *(command(key, b"GET", key.name) for key in generations)])
+            replies = await self._wire.run([*reads, *(value_of(key) for key in generations)])
             tokens = dict(zip([key.name for key in generations], replies[len(reads) :], strict=True))
-            which = await self._which_are_fresh(list(zip(keys, asked, replies[: len(reads)], strict=True)), tokens)
+            which = await self._which_count(list(zip(keys, asked, replies[: len(reads)], strict=True)), tokens)
             fresh += [name for name, is_fresh in zip(page, which, strict=True) if is_fresh]
         return fresh
 
@@ -93,16 +108,21 @@ class Search:
             deleted: the keys, with their headers.
             tokens: the tokens now in force of the generations that their keyspaces imply, by key.
         """
-        return sum(await self._which_are_fresh(deleted, tokens))
+        return sum(await self._which_count(deleted, tokens))
 
-    async def _which_are_fresh(
-        self, entries: Sequence[tuple[Key, Asked, bytes]], tokens: Mapping[bytes, bytes | None]
+    async def _which_count(
+        self,
+        entries: Sequence[tuple[Key, Asked, bytes | None]],
+        tokens: Mapping[bytes, bytes | None],
+        *,
+        at_any_time: bool = False,
     ) -> list[bool]:
         known, further = dict(tokens), dict[bytes, RedisKey]()
         headers: list[Header | None] = []
         for key, asked, data in entries:
             header = self._finder.header(data)
-            headers.append(header if header is not None and self._is_on_time(header, asked) else None)
+            counts = header is not None and (at_any_time or self._is_on_time(header, asked))
+            headers.append(header if counts else None)
             if header is not None:
                 names = self._finder.names(key.space, header.names)
                 carried = self._finder.keys(key.space, names)
@@ -122,6 +142,10 @@ class Search:
         names = self._finder.names(space, header.names)
         mine = [tokens[key.name] for key in self._finder.keys(space, names)]
         return None not in mine and header.tokens == b"".join(mine)  # type: ignore[arg-type]
+
+
+def _beginning(entry: RedisKey, end: int) -> Command:
+    return command(entry, b"GETRANGE", entry.name, 0, end, reads=True)
 
 
 def _escaped(text: bytes) -> bytes:

@@ -21,7 +21,7 @@ from typing import Any, Final, cast
 from ...entry import MISSING, Entry, Generations
 from ...errors import UncacheableValue
 from ...protocols import Key, Keyspace, Lease, Lookup, Reading
-from .commands import command, run_script
+from .commands import command, run_script, value_of
 from .finding import Asked
 from .glance import Glance, Prepared, Seen
 from .layout import RedisKey
@@ -128,7 +128,7 @@ class RedisStore:
         counted = [(at, one.entry) for at, one in enumerate(asked) if count and lookups[at].is_counted]
         uses = dict.fromkeys(range(len(asked)), 0)
         if counted:
-            commands = [command(key, b"GET", key.name) for key in keys.values()]
+            commands = [value_of(key) for key in keys.values()]
             commands += [run_script(USE, (key.name, self.layout.uses(key)), by=key) for _, key in counted]
             replies = await self._wire.run(commands, is_repeatable=False)
             values = dict(zip(keys, replies, strict=False))
@@ -157,7 +157,7 @@ class RedisStore:
         digest = _digest(seen)
         first = run_script(LEASE, keys, token, digest, self._shared.lease, how, by=asked.entry)
         unknown = [key for at, key in enumerate(asked.generations) if not seen or seen[at] is None]
-        asking = [one for key in unknown for one in (making(key) if seen else [command(key, b"GET", key.name)])]
+        asking = [one for key in unknown for one in (making(key) if seen else [value_of(key)])]
         (is_granted, data), *replies = await self._wire.run([first, *asking])
         read = dict(zip([key.name for key in unknown], replies[1::2] if seen else replies, strict=True))
         known_now = [read.get(key.name, seen[at] if seen else None) for at, key in enumerate(asked.generations)]
@@ -257,7 +257,7 @@ class RedisStore:
             return 0
         drops = [run_script(DROP, self._writer.keys(one.entry), by=one.entry) for one in asked]
         generations = list({key.name: key for one in asked for key in one.generations}.values())
-        reads = [command(key, b"GET", key.name) for key in generations]
+        reads = [value_of(key) for key in generations]
         replies = await self._wire.run([*drops, *reads], is_lasting=True)
         tokens = dict(zip([key.name for key in generations], replies[len(drops) :], strict=True))
         return await self._search.count_fresh(list(zip(wanted, asked, replies[: len(drops)], strict=True)), tokens)

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from .commands import Command, command, run_script
+from .commands import Command, command, run_script, value_of
 from .layout import RedisKey
 from .scripts import OUTLIVE
 
@@ -28,7 +28,7 @@ def making(key: RedisKey) -> list[Command]:
     """Return the commands that make a token if there is none, and read it."""
     return [
         command(key, b"SET", key.name, os.urandom(8), b"NX", b"PX", _FIRST_LIFE),
-        command(key, b"GET", key.name),
+        value_of(key),
     ]
 
 

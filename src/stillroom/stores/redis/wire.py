@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from ...errors import StoreError
 from ..resp import ReplyError, pack
 from .client import Node
-from .commands import Command
+from .commands import Command, value_of
 from .layout import RedisKey
 from .links import Batch, Links, Outcome, OutOfMemory
 from .picture import Picture
@@ -102,7 +102,7 @@ class Wire:
                 raise outcome
             if len(outcome) == len(keys) and not isinstance(outcome[0], ReplyError):
                 return outcome
-        return await self.run([Command(key, b"*2\r\n$3\r\nGET\r\n" + key.bulk) for key in keys])
+        return await self.run([value_of(key) for key in keys])
 
     async def run(self, commands: Sequence[Command], *, is_repeatable: bool = True, is_lasting: bool = False) -> list[Any]:
         """Run commands and return their replies.
@@ -170,7 +170,7 @@ class Wire:
         for errand in errands:
             if errand.is_asking:
                 next(answers)
-            reply = trip.replies[errand.index] = next(answers)
+            reply = trip.replies[errand.index] = _read(errand.command, next(answers))
             if _is_error(reply) and self._is_to_go_again(errand, node, str(reply)):
                 again.append(errand)
             elif is_missed:
@@ -301,6 +301,12 @@ class Wire:
 
 def _is_error(reply: object) -> bool:
     return isinstance(reply, ReplyError)
+
+
+def _read(command: Command, reply: Any) -> Any:
+    """Return a reply, or ``None`` where a value was to be read and something else is."""
+    is_other = command.reads and _is_error(reply) and str(reply).startswith("WRONGTYPE")
+    return None if is_other else reply
 
 
 def _place(rest: str, asked: Node) -> tuple[int, Node]:

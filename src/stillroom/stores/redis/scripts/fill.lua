@@ -20,7 +20,7 @@ else
   redis.call('SET', KEYS[2], table.concat(rest), 'PX', math.max(redis.call('PTTL', KEYS[2]), 1))
 end
 if ARGV[2] == '' then return 1 end
-if ARGV[4] ~= '' and redis.call('GETRANGE', KEYS[1], 5, 12) ~= ARGV[4] then return 0 end
+if ARGV[4] ~= '' and redis.pcall('GETRANGE', KEYS[1], 5, 12) ~= ARGV[4] then return 0 end  -- also where no string is
 if ARGV[3] == '0' then
   redis.call('SET', KEYS[1], ARGV[2])
 else
