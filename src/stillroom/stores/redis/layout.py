@@ -114,9 +114,12 @@ class Layout:
             found = known[1][local] = RedisKey(_encoded(text) if is_bare else self.beginning(space) + _encoded(text) + b"}")
         return found
 
-    def local(self, space: Keyspace, name: bytes) -> str:
-        """Return the name within a keyspace that the key of an entry stands for."""
-        return name[len(self.beginning(space)) : -1].decode("utf-8", "surrogatepass")
+    def named(self, space: Keyspace, name: bytes) -> str | None:
+        """Return the name within a keyspace whose entry or leases have this key; ``None`` if it is none such, or bare."""
+        beginning = self.beginning(space)
+        at = len(self.prefix.encode("utf-8", "surrogatepass"))
+        is_one = name.startswith((beginning, beginning[:at] + b"!" + beginning[at + 1 :])) and name.endswith(b"}")
+        return name[len(beginning) : -1].decode("utf-8", "surrogatepass") if is_one else None
 
     def may_be_bare(self, text: str) -> bool:
         """Tell whether a name stands for itself."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from ...protocols import Key, Keyspace, Lookup
 from ..resp import pack
-from .client import Node
 from .commands import Command, command, value_of
 from .envelope import Header
 from .finding import Asked, Finder
@@ -34,29 +33,36 @@ class Search:
         self._shared = shared
 
     async def names(self, space: Keyspace, *, fresh: bool) -> list[str]:
-        """Return the names of a keyspace: those of fresh values, or all that are stored or being loaded."""
+        """Return the names of a keyspace: those of fresh values, or all that are stored or being loaded.
+
+        Leases are looked for before entries: so a load that ends in between is found as the one or as the other.
+        """
         layout = self._shared.layout
-        beginning = layout.beginning(space)
-        sign = b":" if fresh else b"[:!]"
-        at = len(layout.prefix.encode("utf-8", "surrogatepass"))
-        pattern = _escaped(beginning[:at]) + sign + _escaped(beginning[at + 1 :]) + b"*"
-        found: dict[bytes, None] = {}
-        for node in await self._wire.nodes():
-            await self._scan(node, pattern, found)
-        names = dict.fromkeys([layout.local(space, name) for name in found if name.endswith(b"}")])
-        if layout.bare_names and space.function is None:
-            names.update(dict.fromkeys(await self._bare(space, fresh=fresh)))
+        leases = {} if fresh else await self._scan(self._pattern(space, b"!"))
+        is_bare = layout.bare_names and space.function is None
+        entries = await (self._scan(b"*", b"TYPE", b"string") if is_bare else self._scan(self._pattern(space, b":")))
+        found = [layout.named(space, name) for name in (*leases, *entries)]
+        names = dict.fromkeys([name for name in found if name is not None])
+        if is_bare:
+            names.update(dict.fromkeys([name for name in map(layout.leased, leases) if name is not None]))
+            names.update(dict.fromkeys(await self._bare(space, entries)))
         return await self._fresh(space, list(names)) if fresh else list(names)
 
-    async def _bare(self, space: Keyspace, *, fresh: bool) -> list[str]:
-        """Return the names that stand for themselves: those that may be fresh, or all that are stored or being loaded.
+    def _pattern(self, space: Keyspace, sign: bytes) -> bytes:
+        """Return the pattern of the entries of a keyspace, or of the leases on them."""
+        layout = self._shared.layout
+        beginning = layout.beginning(space)
+        at = len(layout.prefix.encode("utf-8", "surrogatepass"))
+        rest = b"{" if layout.bare_names else beginning[at + 1 :]  # leases on bare names do not tell the namespace
+        return _escaped(beginning[:at]) + sign + _escaped(rest) + b"*"
+
+    async def _bare(self, space: Keyspace, found: Iterable[bytes]) -> list[str]:
+        """Return the names among some that stand for themselves, for entries of this cache.
 
         The database may hold other things, and entries of other caches and namespaces, which are to be left alone. An entry
         that was invalidated can be taken for one of those: nobody is served it either.
         """
-        layout, found = self._shared.layout, dict[bytes, None]()
-        for node in await self._wire.nodes():
-            await self._scan(node, b"*", found, b"TYPE", b"string")
+        layout = self._shared.layout
         names = [text for text in map(_text, found) if text is not None and layout.may_be_bare(text)]
         kept: list[str] = []
         for start in range(0, len(names), _PAGE):
@@ -66,7 +72,7 @@ class Search:
             entries = list(zip(keys, asked, await self._headers(asked), strict=True))
             is_ours = await self._which_count(entries, {}, at_any_time=True)
             kept += [name for name, is_one in zip(page, is_ours, strict=True) if is_one]
-        return kept if fresh else kept + [name for name in map(layout.leased, found) if name is not None]
+        return kept
 
     async def _headers(self, asked: Sequence[Asked]) -> list[bytes | None]:
         """Return the beginnings of entries, each with the whole of its header."""
@@ -78,14 +84,16 @@ class Search:
                 headers[at] = data
         return headers
 
-    async def _scan(self, node: Node, pattern: bytes, found: dict[bytes, None], *further: bytes) -> None:
-        cursor = b"0"
-        while True:
-            reply = await self._wire.on_one(node, pack(b"SCAN", cursor, b"MATCH", pattern, b"COUNT", _PAGE, *further))
-            cursor, page = reply
-            found.update(dict.fromkeys(page))
-            if cursor == b"0":
-                return
+    async def _scan(self, pattern: bytes, *further: bytes) -> dict[bytes, None]:
+        """Return all keys that match, of all servers."""
+        found: dict[bytes, None] = {}
+        for node in await self._wire.nodes():
+            cursor: bytes | None = None
+            while cursor != b"0":
+                asking = pack(b"SCAN", cursor or b"0", b"MATCH", pattern, b"COUNT", _PAGE, *further)
+                cursor, page = await self._wire.on_one(node, asking)
+                found.update(dict.fromkeys(page))
+        return found
 
     async def _fresh(self, space: Keyspace, names: Sequence[str]) -> list[str]:
         fresh: list[str] = []
