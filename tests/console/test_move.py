@@ -175,6 +175,9 @@ cache_house.backends.RedisFactory.close_connections()
         ('patch.object(x)\npatch(\n    "redis_cache"\n    ".RedisCache")\n', 3, '"redis_cache.RedisCache"'),
         ('monkeypatch.setattr("cashews.cache", 1)\n', 1, '"cashews.cache"'),
         ('sys.modules["cashews"]\n', 1, '"cashews"'),
+        ("def f():\n    '''Do.\n\n    >>> from cachify import cache\n    '''\n", 2, "a text here has an import of cachify"),
+        ("exec('import cache_house')\n", 1, "a text here has an import of cache_house"),
+        ('{"cells": [{"source": ["from cachify import cache\\n"]}]}\n', 1, "a text here has an import of cachify"),
         ('SETTINGS = {"BACKEND": "cache_house.backends.RedisCache"}\n', 1, '"cache_house.backends.RedisCache"'),
     ],
 )
@@ -199,6 +202,12 @@ def test_texts_that_may_name_modules_are_told(tree: Tree, text: str, line: int, 
         ),
         ("import cache_house as c\n\nc.tea()\n", "module.py:1: stillroom.compat.cache_house has no tea, which line 3 uses"),
         ("stillroom = 1\nimport cache_house.cache\n", "module.py:2: it would give the name stillroom, which line 1"),
+        ("def stillroom(): ...\nimport cache_house.cache\n", "module.py:2: it would give the name stillroom, which line 1"),
+        ("from x import stillroom\nimport cache_house.cache\n", "module.py:2: it would give the name stillroom, which line 1"),
+        ("from x import y as stillroom\nimport cache_house.cache\n", "module.py:2: it would give the name stillroom"),
+        ("class stillroom: ...\nimport cache_house.cache\n", "module.py:2: it would give the name stillroom, which line 1"),
+        ("with x as stillroom:\n    import cache_house.cache\n", "module.py:2: it would give the name stillroom"),
+        ("for stillroom in x:\n    import cache_house.cache\n", "module.py:2: it would give the name stillroom"),
         ("def f(stillroom):\n    import cache_house.cache\n", "module.py:2: it would give the name stillroom, which line 1"),
         (
             "import cache_house\nimport cache_house.nowhere\n",
@@ -358,6 +367,84 @@ def test_a_path_that_is_not_there(tree: Tree) -> None:
     assert file.read_text().startswith(f"from {NEW}")
 
 
+@pytest.mark.parametrize("name", ["", "fifo"])
+def test_what_is_neither_a_file_nor_a_folder(tree: Tree, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tree.path)
+    os.mkfifo("fifo")
+    file = tree("a.py", LINE)
+    done = tree.move(Path("a.py"), name) if name else Done(main(["move", ""]), "")
+    assert done.status == 2
+    assert "there is no such file or folder" in done.out or not name
+    assert (file.read_text() == LINE) == (not name)
+
+
+def test_a_folder_that_cannot_be_read_is_told(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree("a/b.py", LINE)
+    scandir = os.scandir
+
+    def refusing(path: Any) -> Any:
+        if str(path).endswith("a"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", refusing)
+    done = tree.move()
+    assert (done.status, done.out.splitlines()[0]) == (2, "a: Permission denied")
+
+
+def test_a_file_that_is_read_only_is_left(tree: Tree) -> None:
+    file = tree("a.py", LINE)
+    file.chmod(0o444)
+    done = tree.move()
+    assert (done.status, done.out.splitlines()[0]) == (2, "a.py: it is read-only")
+    assert file.read_text() == LINE
+
+
+def test_a_file_that_somebody_has_changed_meanwhile_is_left(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    from stillroom.console import imports
+
+    file, moved = tree("a.py", LINE), imports.moved
+
+    def slow(*args: Any) -> Any:
+        file.write_text("changed")
+        return moved(*args)
+
+    monkeypatch.setattr("stillroom.console.imports.moved", slow)
+    done = tree.move()
+    assert (done.status, done.out.splitlines()[0]) == (2, "a.py: somebody has changed it meanwhile")
+    assert tree.content() == {"a.py": b"changed"}
+
+
+def test_owners_are_kept(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, given = tree("a.py", LINE), []
+    owner = file.stat()
+    monkeypatch.setattr("os.chown", lambda path, *ids: given.append((os.path.dirname(path), ids)))
+    tree.move()
+    assert given == [(str(file.parent), (owner.st_uid, owner.st_gid))]
+
+
+DEEP = [
+    ("x = " + "+".join(["1"] * 500), True),
+    ("x = 1\nif x: pass\n" + "elif x: pass\n" * 500, True),
+    ("x = a" + ".b()" * 300, True),
+    ("x = " + "+".join(["1"] * 20000), False),
+    ("x = " + "(" * 3000 + "1" + ")" * 3000, False),
+    ("x = 1\nif x: pass\n" + "elif x: pass\n" * 5000, False),
+    ("x = a" + ".b()" * 5000, False),
+]
+
+
+@pytest.mark.parametrize(("code", "is_moved"), DEEP, ids=range(len(DEEP)))
+def test_what_is_nested_deeply_is_moved_or_told(tree: Tree, code: str, is_moved: bool) -> None:
+    file, other = tree("a.py", f"{LINE}\n{code}\n"), tree("b.py", LINE)
+    limit = sys.getrecursionlimit()
+    done = tree.move()
+    assert file.read_text().startswith(f"from {NEW}") is is_moved
+    assert (done.status, "cannot be parsed: it is nested too deeply" in done.out) == ((0, False) if is_moved else (2, True))
+    assert other.read_text().startswith(f"from {NEW}")
+    assert sys.getrecursionlimit() == limit
+
+
 # Options
 
 
@@ -367,6 +454,9 @@ def test_check_changes_nothing(tree: Tree) -> None:
     done = tree.move("--check")
     assert (done.status, done.out) == (1, "would move 1 import in a.py\n1 import in 1 file to be moved.\n")
     assert tree.content() == before
+    tree("b.py", "def broken(:\n")
+    assert tree.move("--check").status == 2
+    (tree.path / "b.py").unlink()
     tree.move()
     assert tree.move("--check").status == 0
 

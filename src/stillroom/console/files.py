@@ -7,7 +7,8 @@ import os
 import shutil
 import tempfile
 import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -33,20 +34,24 @@ class Source(NamedTuple):
     mark: bytes
 
 
-def found_under(paths: Iterable[Path]) -> list[Path]:
+def found_under(paths: Iterable[Path], failed: Callable[[OSError], object]) -> list[Path]:
     """Return the files that are named, and those in the folders that are, each once and in order.
 
     Links, what is hidden, and virtual environments are left out of folders.
+
+    Args:
+        paths: what is named.
+        failed: is told of folders that cannot be read.
     """
     files: dict[Path, Path] = {}
     for path in paths:
-        for file in [path] if path.is_file() else _in_folder(path):
+        for file in [path] if path.is_file() else _in_folder(path, failed):
             files.setdefault(file.resolve(), file)
     return list(files.values())
 
 
-def _in_folder(folder: Path) -> Iterator[Path]:
-    for place, _, names in _walk(folder):
+def _in_folder(folder: Path, failed: Callable[[OSError], object]) -> Iterator[Path]:
+    for place, _, names in _walk(folder, failed):
         for name in sorted(names):
             path = place / name
             if name.endswith(_SUFFIXES) and not name.startswith(".") and path.is_file() and not path.is_symlink():
@@ -62,8 +67,8 @@ def folders_under(paths: Iterable[Path]) -> Iterator[Path]:
             yield from (place for place, _, _ in _walk(path))
 
 
-def _walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
-    for place, folders, names in os.walk(folder):  # which follows no links
+def _walk(folder: Path, failed: Callable[[OSError], object] | None = None) -> Iterator[tuple[Path, list[str], list[str]]]:
+    for place, folders, names in os.walk(folder, onerror=failed):  # which follows no links
         folders[:] = sorted(name for name in folders if _is_ours(Path(place) / name))
         yield Path(place), folders, names
 
@@ -101,6 +106,11 @@ def replace(path: Path, source: Source, text: str) -> None:
         OSError: it cannot be written, and is as it was.
     """
     target = path.resolve()  # a link stays one
+    before = target.stat()
+    if not before.st_mode & 0o222 or not os.access(target, os.W_OK):
+        raise PermissionError("it is read-only")
+    if target.read_bytes() != _bytes(source, source.text):
+        raise OSError("somebody has changed it meanwhile")
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -108,6 +118,9 @@ def replace(path: Path, source: Source, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         shutil.copymode(target, name)
+        if hasattr(os, "chown"):
+            with suppress(OSError):  # it is the user's own then, who may not give it away
+                os.chown(name, before.st_uid, before.st_gid)
         os.replace(name, target)
     except BaseException:
         os.unlink(name)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from .libraries import LIBRARIES, PACKAGE, offers
+from .room import DEEPEST
 
 try:
     import libcst as cst
@@ -28,6 +28,11 @@ Place: TypeAlias = tuple[int, int]
 _LEADING_FEED: Final = re.compile(r"^\f+(?=\S)", re.MULTILINE)
 """Form feeds before a statement, which libcst drops."""
 _DOTTED: Final = re.compile(rf"({'|'.join(LIBRARIES)})(\.[A-Za-z_]\w*)*")
+_LINE: Final = rf"(?:from|import)[ \t]+({'|'.join(LIBRARIES)})\b(?![-/:])"
+_IN_CODE: Final = re.compile(rf"^[ \t]*(?:>>>[ \t]*|\.\.\.[ \t]*)?{_LINE}", re.MULTILINE)
+_IN_EXAMPLE: Final = re.compile(rf"^[ \t]*(?:>>>|\.\.\.)[ \t]*{_LINE}", re.MULTILINE)
+"""Imports in texts, and in examples of texts that document something."""
+_TOO_DEEP: Final = "it is nested too deeply"
 _SHOWN: Final = 60
 _FILES: Final = (".cfg", ".ini", ".json", ".log", ".md", ".py", ".pyi", ".rst", ".toml", ".txt", ".yaml", ".yml")
 _TAKE_MODULES: Final = {
@@ -82,10 +87,12 @@ def moved(text: str, lookalikes: Mapping[str, Path]) -> Moved:
         Unparsable: it cannot be parsed.
     """
     plain = _LEADING_FEED.sub("", text)
-    if not any(library in text for library in LIBRARIES):
-        _check(plain)
+    is_python = _check(plain)
+    if is_python and not any(library in text for library in LIBRARIES):
         return Moved(text, 0, [])
     module = _parsed(plain)
+    if not any(library in text for library in LIBRARIES):
+        return Moved(text, 0, [])
     visitor = _Visitor(lookalikes)
     MetadataWrapper(module, unsafe_skip_copy=True).visit(visitor)
     insertions, count = visitor.decided()
@@ -95,14 +102,28 @@ def moved(text: str, lookalikes: Mapping[str, Path]) -> Moved:
     return Moved(_inserted(text, insertions), count, sorted(set(visitor.doubts)))
 
 
-def _check(text: str) -> None:
-    """Do what `_parsed` does, faster where the interpreter knows the syntax as well."""
+def _check(text: str) -> bool:
+    """Tell whether this interpreter knows the syntax; it is faster than libcst, which may know more.
+
+    Raises:
+        Unparsable: the text is nested so deeply that libcst would end the process.
+    """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of strings with odd backslashes, say
-            ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        _parsed(text)
+        tree = ast.parse(text)
+    except (RecursionError, MemoryError) as error:
+        raise Unparsable(_TOO_DEEP, 1) from error
+    except SyntaxError as error:
+        if "too many nested" in str(error):
+            raise Unparsable(_TOO_DEEP, error.lineno or 1) from error
+        return False
+    except ValueError:
+        return False
+    level: list[ast.AST] = [tree]
+    for _ in range(DEEPEST):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+        if not level:
+            return True
+    raise Unparsable(_TOO_DEEP, getattr(level[0], "lineno", 1))
 
 
 def _parsed(text: str) -> cst.Module:
@@ -111,7 +132,7 @@ def _parsed(text: str) -> cst.Module:
     except cst.ParserSyntaxError as error:
         raise Unparsable(error.message.rpartition("error at ")[2][:_SHOWN], error.raw_line) from error
     except RecursionError as error:
-        raise Unparsable("it is nested too deeply", 1) from error
+        raise Unparsable(_TOO_DEEP, 1) from error
 
 
 def _inserted(text: str, insertions: Sequence[tuple[Place, str]]) -> str:
@@ -201,6 +222,9 @@ class _Visitor(cst.CSTVisitor):
     # Imports
 
     def visit_ImportFrom(self, node: cst.ImportFrom) -> bool:
+        if not isinstance(node.names, cst.ImportStar):
+            for one in node.names:
+                self._note_stillroom(one.name if one.asname is None else one.asname.name)
         if node.relative or node.module is None:
             return False
         module = _name(node.module)
@@ -243,6 +267,18 @@ class _Visitor(cst.CSTVisitor):
     def visit_AssignTarget(self, node: cst.AssignTarget) -> None:
         self._note_stillroom(node.target)
 
+    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
+        self._note_stillroom(node.name)
+
+    def visit_ClassDef(self, node: cst.ClassDef) -> None:
+        self._note_stillroom(node.name)
+
+    def visit_For(self, node: cst.For) -> None:
+        self._note_stillroom(node.target)
+
+    def visit_AsName(self, node: cst.AsName) -> None:
+        self._note_stillroom(node.name)
+
     def visit_Param(self, node: cst.Param) -> None:
         self._note_stillroom(node.name)
 
@@ -253,7 +289,10 @@ class _Visitor(cst.CSTVisitor):
     # Strings
 
     def visit_Expr(self, node: cst.Expr) -> bool:
-        return not isinstance(node.value, cst.SimpleString | cst.ConcatenatedString)  # they document something
+        if not isinstance(node.value, cst.SimpleString | cst.ConcatenatedString):
+            return True
+        self._read_code(node, node.value.evaluated_value, _IN_EXAMPLE)  # it documents something
+        return False
 
     def visit_Call(self, node: cst.Call) -> None:
         self._asked.append(_last(node.func))
@@ -275,10 +314,17 @@ class _Visitor(cst.CSTVisitor):
         return False
 
     def _read(self, node: cst.CSTNode, value: Any) -> None:
+        self._read_code(node, value, _IN_CODE)
         if not isinstance(value, str) or not _DOTTED.fullmatch(value) or value.endswith(_FILES):
             return
         if "." in value or (self._asked and self._asked[-1] in _TAKE_MODULES):
             self.doubts.append((self._range(node).start.line, f'the text "{value}" may name a module; {PACKAGE}.{value}?'))
+
+    def _read_code(self, node: cst.CSTNode, value: Any, pattern: re.Pattern[str]) -> None:
+        if isinstance(value, str):
+            start = self._range(node).start.line
+            for found in pattern.finditer(value):
+                self.doubts.append((start, f"a text here has an import of {found[1]}"))
 
     def _range(self, node: cst.CSTNode) -> CodeRange:
         found = self.get_metadata(PositionProvider, node)

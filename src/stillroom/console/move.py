@@ -10,11 +10,13 @@ import argparse
 import difflib
 import re
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .files import Source, found_under, read, replace
 from .libraries import LIBRARIES, lookalikes
+from .room import roomy
 
 if TYPE_CHECKING:
     from .imports import Moved
@@ -36,9 +38,7 @@ def add_to(commands: Any) -> None:
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "paths", metavar="PATH", nargs="+", type=Path, help="a file, or a folder whose .py and .pyi files are meant"
-    )
+    parser.add_argument("paths", metavar="PATH", nargs="+", help="a file, or a folder whose .py and .pyi files are meant")
     parser.add_argument("--check", action="store_true", help="change nothing; exit with status 1 if something would change")
     parser.add_argument("--diff", action="store_true", help="change nothing; show what would change")
     parser.set_defaults(run=run)
@@ -49,18 +49,22 @@ def run(chosen: argparse.Namespace) -> int:
     from .imports import Unparsable, moved  # only now: it needs libcst
 
     report = _Report(writes=not (chosen.check or chosen.diff), shows=chosen.diff)
-    for missing in [path for path in chosen.paths if not path.exists()]:
-        report.failed(missing, "there is no such file or folder")
-    files = found_under([path for path in chosen.paths if path.exists()])
-    mistakable = lookalikes(chosen.paths)
-    for path in files:
-        try:
-            source = read(path)
-            report.take(path, source, moved(source.text, mistakable))
-        except Unparsable as error:
-            report.failed(path, str(error), error.line)
-        except (OSError, ValueError) as error:
-            report.failed(path, str(error))
+    there = [path for path in map(Path, chosen.paths) if path.is_file() or path.is_dir()] if all(chosen.paths) else []
+    for given in chosen.paths:
+        if not given or Path(given) not in there:
+            report.failed(given or "''", "there is no such file or folder")
+    files = found_under(there, lambda error: report.failed(error.filename, error.strerror or str(error)))
+    mistakable = lookalikes(there)
+    with roomy() as run_with_room, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of strings with odd backslashes, say
+        for path in files:
+            try:
+                source = read(path)
+                report.take(path, source, run_with_room(moved, source.text, mistakable))
+            except Unparsable as error:
+                report.failed(path, str(error), error.line)
+            except (OSError, ValueError) as error:
+                report.failed(path, str(error))
     return report.end(checks=chosen.check)
 
 
@@ -87,7 +91,7 @@ class _Report:
         else:
             _say(f"{'moved' if self._writes else 'would move'} {_counted(moved.imports, 'import')} in {path}")
 
-    def failed(self, path: Path, message: str, line: int | None = None) -> None:
+    def failed(self, path: Path | str, message: str, line: int | None = None) -> None:
         self._failures += 1
         _say(f"{path}: {message}" if line is None else f"{path}:{line}: {message}")
 
@@ -99,9 +103,9 @@ class _Report:
         if self._failures:
             parts.append(f"{_counted(self._failures, 'file')} left alone because of errors")
         _say("; ".join(parts) + ".")
-        if checks and self._imports:
-            return 1
-        return 2 if self._failures else 0
+        if self._failures:
+            return 2
+        return 1 if checks and self._imports else 0
 
 
 def _diff(path: Path, before: str, after: str) -> str:
