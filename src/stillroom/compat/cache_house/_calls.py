@@ -13,15 +13,17 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
+from ._foreign import foreign
 from ._identity import identity
 from ._stored import as_stored, name_of, unpacked
 from .backends.redis_backend import RedisCache
 from .helpers import key_builder as default_key_builder
 
-__all__ = ["Call", "Calls", "Settings", "log"]
+__all__ = ["LOG_LEVEL", "Call", "Calls", "Settings", "log"]
 
 log = logging.getLogger("cache_house.cache")
-log.setLevel(os.getenv("CACHE_HOUSE_LOG_LEVEL", logging.INFO))
+LOG_LEVEL: Final = os.getenv("CACHE_HOUSE_LOG_LEVEL", logging.INFO)
+log.setLevel(LOG_LEVEL)
 
 _POSITIONAL: Final = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
 _NOTHING: Final = object()
@@ -73,7 +75,8 @@ class Call:
         """Return what is to be stored, and note the result for the caller."""
         self.result, self._has_loaded = result, True
         try:
-            return as_stored(self._bound.encoder(result), self._bound.backend.encoder)
+            encoded = self._bound.encoder(result)
+            return as_stored(encoded, self._bound.backend.encoder) if self._bound.is_ours else encoded
         except Exception as error:
             log.warning("Error setting cache: %s. Result returned without caching.", error)
             return _NOTHING
@@ -85,7 +88,8 @@ class Call:
         if stored is _NOTHING:
             return False
         try:
-            self.result = self._bound.decoder(unpacked(stored, self._bound.backend.decoder))
+            encoded = unpacked(stored, self._bound.backend.decoder) if self._bound.is_ours else stored
+            self.result = self._bound.decoder(encoded)
         except Exception as error:
             log.warning("Error retrieving from cache: %s. Proceeding without cache.", error)
             return False
@@ -107,13 +111,8 @@ class Bound:
         }
         self._module, self._name = named
         load = _load_async if inspect.iscoroutinefunction(function) else _load
-        decorator = backend.store(
-            ttl=settings.expire,
-            key=_key,
-            name=f"{self._module}.{self._name}".replace("@", "~"),
-            store_if=lambda value: value is not _NOTHING,
-        )
-        self.cached: Any = decorator(load)
+        self.is_ours = _is_ours(backend)
+        self.cached: Any = self._own(load, settings) if self.is_ours else foreign(load, backend, settings.expire, _NOTHING)
         self._signature = inspect.signature(function)
         self._is_canonical = self._key_builder is default_key_builder
         kinds = {one.kind for one in self._signature.parameters.values()}
@@ -121,6 +120,14 @@ class Bound:
         defaults = [one.default for one in self._signature.parameters.values() if one.default is not one.empty]
         self._is_steady = _TELLING.issuperset(map(type, defaults))  # what can change may be another value next time
         self._known: dict[tuple[Any, ...], str] = {}
+
+    def _own(self, load: Callable[[Call], Any], settings: Settings) -> Any:
+        return self.backend.store(
+            ttl=settings.expire,
+            key=_key,
+            name=f"{self._module}.{self._name}".replace("@", "~"),
+            store_if=lambda value: value is not _NOTHING,
+        )(load)
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """Return a call."""
@@ -176,6 +183,12 @@ class Calls:
         except Exception as error:
             log.warning("Error building the key: %s. Proceeding without cache.", error)
             return None
+
+
+def _is_ours(backend: object) -> bool:
+    """Tell whether a backend keeps things as stillroom does, rather than in ways that a user has given it."""
+    kind: Any = type(backend)
+    return isinstance(backend, RedisCache) and (kind.get_key, kind.set_key) == (RedisCache.get_key, RedisCache.set_key)
 
 
 def _key(call: Call) -> str:

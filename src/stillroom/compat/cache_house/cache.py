@@ -8,11 +8,11 @@ from datetime import timedelta
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-from ._calls import Calls, Settings, log
+from ._calls import LOG_LEVEL, Calls, Settings, log
 from .backends import RedisFactory
 from .helpers import DEFAULT_EXPIRE_TIME
 
-__all__ = ["RedisFactory", "cache", "log"]
+__all__ = ["LOG_LEVEL", "RedisFactory", "cache", "log"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from .... import Cache, ConfigurationError, UncacheableValue
 from .._opening import single_client, time_limit, where
@@ -17,7 +17,8 @@ from ..helpers import DEFAULT_NAMESPACE, DEFAULT_PREFIX, key_builder, pickle_dec
 __all__ = ["RedisCache", "Secret"]
 
 log = logging.getLogger("cache_house.backends.redis_backend")
-log.setLevel(os.getenv("CACHE_HOUSE_LOG_LEVEL", logging.INFO))
+LOG_LEVEL: Final = os.getenv("CACHE_HOUSE_LOG_LEVEL", logging.INFO)
+log.setLevel(LOG_LEVEL)
 
 Secret = str | bytes | list[str | bytes]
 Self = TypeVar("Self", bound="RedisCache")

@@ -15,7 +15,8 @@ from .redis_backend import RedisCache, Secret
 __all__ = ["RedisClusterCache"]
 
 log = logging.getLogger("cache_house.backends.redis_cluster_backend")
-log.setLevel(os.getenv("CACHE_HOUSE_LOG_LEVEL", logging.INFO))
+LOG_LEVEL: Final = os.getenv("CACHE_HOUSE_LOG_LEVEL", logging.INFO)
+log.setLevel(LOG_LEVEL)
 
 _default_key_builder = key_builder
 _ATTEMPTS: Final = 3
