@@ -168,6 +168,19 @@ def test_an_encoder_may_return_any_object(house: Any, redis_at: Settings) -> Non
     assert runs == [1]
 
 
+@pytest.mark.parametrize("made", [None, "", b""])
+def test_an_encoder_may_make_nothing_of_a_result(house: Any, redis_at: Settings, made: Any) -> None:
+    house.RedisFactory.init(**redis_at)
+    runs = []
+
+    @house.cache(encoder=lambda value: made, decoder=lambda data: data)
+    def f() -> int:
+        runs.append(1)
+        return len(runs)
+
+    assert [f(), f(), f()] == [1, 2, 3]
+
+
 class StandIn:
     """What a user's tests may put in the place of a backend."""
 

@@ -76,6 +76,8 @@ class Call:
         self.result, self._has_loaded = result, True
         try:
             encoded = self._bound.encoder(result)
+            if encoded is None or (isinstance(encoded, str | bytes) and not encoded):
+                return _NOTHING  # an encoder that makes nothing of a result has nothing to keep
             return as_stored(encoded, self._bound.backend.encoder) if self._bound.is_ours else encoded
         except Exception as error:
             log.warning("Error setting cache: %s. Result returned without caching.", error)
