@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import dataclasses
+import functools
 import json
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import AsyncMock
 
 import cashews.formatter
 import cashews.key
@@ -308,6 +310,83 @@ async def test_plain_values_around_a_function_tell_it_when_it_is_made_again() ->
 
     assert [await request(2), await request(2), await request(3)] == [4, 4, 6]
     assert LOADS == [2, 2]
+
+
+async def test_a_function_that_is_made_again_from_the_same_objects_finds_its_results(open_cache: Callable[..., Any]) -> None:
+    cache, source = open_cache(), AsyncMock(return_value=5)
+
+    async def request() -> int:
+        @cache(ttl=60, key="again:{number}")
+        async def load(number: int) -> int:
+            result: int = await source(number)
+            return result
+
+        return await load(2)
+
+    assert [await request(), await request()] == [5, 5]
+    assert source.call_count == 1
+
+
+async def test_functions_of_one_name_share_nothing_whatever_they_hold(open_cache: Callable[..., Any]) -> None:
+    cache, source = open_cache(), AsyncMock(return_value=2)
+
+    def plain() -> Any:
+        async def load() -> int:
+            return 1
+
+        return load
+
+    def holding() -> Any:
+        async def load() -> int:
+            return int(await source())
+
+        return load
+
+    functions = [plain(), holding()]
+    for function in functions:
+        function.__qualname__ = "load"
+    assert [await cache(ttl=60, key="load")(function)() for function in functions] == [1, 2]
+
+
+class Multiplier:
+    def __init__(self, factor: int) -> None:
+        self.factor = factor
+
+    async def __call__(self, number: int) -> int:
+        return self.factor * number
+
+    async def times(self, number: int) -> int:
+        return self.factor * number
+
+
+async def multiply(factor: int, number: int) -> int:
+    return factor * number
+
+
+def multiply_by(factor: int) -> Any:
+    async def times(number: int, factor: int = factor) -> int:
+        return factor * number
+
+    return times
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda factor: Multiplier(factor).times,
+        Multiplier,
+        lambda factor: functools.partial(multiply, factor),
+        multiply_by,
+        lambda factor: AsyncMock(return_value=factor),
+    ],
+    ids=["bound method", "callable object", "partial", "default", "mock"],
+)
+async def test_what_holds_something_else_is_another_function(
+    made: Callable[[int], Any], open_cache: Callable[..., Any]
+) -> None:
+    cache = open_cache()
+    functions = [cache(ttl=60, key="times")(made(factor)) for factor in (2, 3)]
+    assert [await function(1) for function in functions] == [2, 3]
 
 
 async def test_methods_without_self_share_results(open_cache: Callable[..., Any]) -> None:

@@ -1,15 +1,20 @@
-"""Who a function is, so that no other one is served with what it has loaded: its name, and what tells it from namesakes."""
+"""Who a function is, so that no other one is served with what it has loaded: its name, and what tells it from namesakes.
+
+What tells it is its code, and all that it holds: what it closes over, the object of a bound method, the arguments of a partial.
+"""
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Any, Final
 
 from stillroom import UncacheableArgument
 
-from ._marks import exact
+from ._marks import exact, number_of
 
 __all__ = ["identity_of"]
 
@@ -20,53 +25,75 @@ _MOST_NAMESAKES: Final = 100
 
 
 class _Namesakes:
-    """Functions of one name: the code of those that are told by it, and how many there were of the others."""
+    """Functions of one name, in the order in which they were made first."""
 
     def __init__(self) -> None:
-        self.codes: dict[object, int] = {}
-        self.others = self.last = 0
+        self._numbers: dict[object, int] = {}
+        self._next = 0
 
-    def number(self, code: object, *, anew: bool) -> int:
-        if anew:
-            self.others += 1
-            return self.others - 1
-        if code not in self.codes:
-            self.codes[code], self.last = self.last, self.last + 1
-            if len(self.codes) > _MOST_NAMESAKES:
-                del self.codes[next(iter(self.codes))]
-        return self.codes[code]
+    def number(self, what: object) -> int:
+        if what not in self._numbers:
+            self._numbers[what], self._next = self._next, self._next + 1
+            if len(self._numbers) > _MOST_NAMESAKES:
+                del self._numbers[next(iter(self._numbers))]
+        return self._numbers[what]
 
 
 def identity_of(function: Callable[..., Any]) -> str:
     """Return a text that no other function of this process has, unless it is the same one made again.
 
-    A function within a function is told by what it closes over, so that one that is made for each request finds what the one
-    before has loaded. Where it closes over what is no plain value, each one that is made is another.
+    A function that holds plain values is told by them, so that one that is made for each request finds what the one before has
+    loaded; other objects count by which ones they are.
     """
-    name = f"{function.__module__}.{getattr(function, '__qualname__', type(function).__qualname__)}".replace("@", "-")
-    surrounding = _surrounding(function)
-    if surrounding:
-        name += f"~{surrounding}"
-    number = _number(name, getattr(function, "__code__", None), anew=surrounding is None)
+    inner, held = _taken_apart(function)
+    name = f"{inner.__module__}.{getattr(inner, '__qualname__', type(inner).__qualname__)}".replace("@", "-")
+    texts = list(map(_text, held))
+    if None not in texts:
+        name += f"~{exact(held)}" if held else ""
+        texts = []
+    told = tuple([number_of(one) if text is None else text for one, text in zip(held, texts, strict=False)])
+    number = _number(name, (getattr(inner, "__code__", None), told))
     return name if number == 0 else f"{name}~{number}"
 
 
-def _surrounding(function: Callable[..., Any]) -> str | None:
-    """Return what tells the values that a function closes over, ``""`` if there are none; ``None`` if they are not plain."""
+def _taken_apart(function: Any) -> tuple[Any, Sequence[object]]:
+    """Return what bears the name and the code of a function, and what it holds."""
+    held: list[object] = []
+    while isinstance(function, functools.partial):
+        held += [*function.args, *function.keywords, *function.keywords.values()]
+        function = function.func
+    if inspect.ismethod(function):
+        held.append(function.__self__)
+        function = function.__func__
+    if not inspect.isfunction(function):  # it is an object that can be called
+        return function, (*held, function)
+    if function.__closure__ or "<locals>" in function.__qualname__:
+        held += map(_content, function.__closure__ or ())
+        held += [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+    return function, tuple(held)
+
+
+def _content(cell: Any) -> object:
     try:
-        cells = tuple([cell.cell_contents for cell in getattr(function, "__closure__", None) or ()])
-        defaults = (getattr(function, "__defaults__", None), getattr(function, "__kwdefaults__", None))
-        hash(cells)
-        return exact((cells, defaults)) if cells else ""
-    except (UncacheableArgument, TypeError, ValueError):  # or a cell that is still empty
+        return cell.cell_contents
+    except ValueError:  # it is filled later, nobody knows with what
+        return object()
+
+
+def _text(value: object) -> str | None:
+    """Return a text that tells a plain value; ``None`` for others."""
+    try:
+        hash(value)  # what may change is not plain
+        return exact(value)
+    except (UncacheableArgument, TypeError):
         return None
 
 
-def _number(name: str, code: object, *, anew: bool) -> int:
-    """Return which of the functions of a name this is; those with the same code are one, unless each is another."""
+def _number(name: str, what: object) -> int:
+    """Return which of the functions of a name this is."""
     with _LOCK:
         known = _NAMESAKES.setdefault(name, _Namesakes())
         _NAMESAKES.move_to_end(name)
         if len(_NAMESAKES) > _MOST_NAMES:
             _NAMESAKES.popitem(last=False)
-        return known.number(code, anew=anew)
+        return known.number(what)

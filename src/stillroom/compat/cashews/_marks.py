@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from stillroom import Cache, UncacheableArgument
 
-__all__ = ["Kept", "KeptOddly", "Raised", "exact", "mark_of", "unmarked"]
+__all__ = ["Kept", "KeptOddly", "Raised", "exact", "mark_of", "number_of", "unmarked"]
 
 
 class Raised:
@@ -127,7 +127,7 @@ def _told(value: object, text: Callable[[object], str]) -> object:
             members = [_told(member, text) for member in cast("Iterable[Any]", value)]
             return _Members(kind.__name__, tuple(members if kind in (list, tuple) else sorted(members, key=exact)))
         shows_itself = kind.__str__ is not object.__str__ or kind.__repr__ is not object.__repr__
-        return _Shown(kind.__module__, kind.__qualname__, text(value) if shows_itself else _number(value))
+        return _Shown(kind.__module__, kind.__qualname__, text(value) if shows_itself else number_of(value))
     return value
 
 
@@ -136,7 +136,7 @@ _COUNT: Final = itertools.count()
 _NUMBERS: Final[dict[int, tuple[weakref.ref[Any], str]]] = {}
 
 
-def _number(instance: object) -> str:
+def number_of(instance: object) -> str:
     """Return what no other instance has or will have, in any process."""
     known = _NUMBERS.get(id(instance))
     if known is not None and known[0]() is instance:
