@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+import cashews as original
 import pytest
 
 from stillroom.compat.cashews import (
@@ -498,3 +500,122 @@ async def test_long_arguments_are_not_kept_in_mind(open_cache: Callable[..., Any
     for text in ("a" * 5000, "a" * 4999 + "b", "a" * 5000):
         assert await size(text) == 5000
     assert len(loads) == 2
+
+
+GUARDS: dict[str, Callable[[Any], Any]] = {
+    "rate_limit": lambda cache: cache.rate_limit(limit=2, period=60, key="of:{name}"),
+    "slice_rate_limit": lambda cache: cache.slice_rate_limit(limit=2, period=60, key="of:{name}"),
+    "circuit_breaker": lambda cache: cache.circuit_breaker(errors_rate=50, period=60, ttl=60, key="of:{name}"),
+}
+FORGETTING: dict[str, Callable[[Any], Any]] = {
+    "clear": lambda cache: cache.clear(),
+    "delete_match": lambda cache: cache.delete_match("*of:ada*"),
+}
+
+
+async def times_let_through(*functions: Any) -> int:
+    """Call functions in turn, and return how many calls reached them."""
+    calls = [0]
+    for function in functions:
+        with suppress(ValueError, RateLimitError, CircuitBreakerOpen, original.RateLimitError, original.CircuitBreakerOpen):
+            await function("ada", calls)
+    return calls[0]
+
+
+@pytest.mark.parametrize("guard", GUARDS.values(), ids=GUARDS)
+async def test_functions_with_one_key_are_guarded_together(same: Same, guard: Callable[[Any], Any]) -> None:
+    async def program(_: Any, cache: Any) -> object:
+        @guard(cache)
+        async def one(name: str, calls: list[int]) -> None:
+            calls[0] += 1
+            raise ValueError
+
+        @guard(cache)
+        async def other(name: str, calls: list[int]) -> None:
+            calls[0] += 1
+            raise ValueError
+
+        return await times_let_through(one, other, one, other)
+
+    assert await same(program) in (1, 2)
+
+
+@pytest.mark.parametrize("forget", FORGETTING.values(), ids=FORGETTING)
+@pytest.mark.parametrize("guard", GUARDS.values(), ids=GUARDS)
+async def test_what_was_counted_is_forgotten_with_its_key(
+    same: Same, guard: Callable[[Any], Any], forget: Callable[[Any], Any]
+) -> None:
+    async def program(_: Any, cache: Any) -> object:
+        @guard(cache)
+        async def function(name: str, calls: list[int]) -> None:
+            calls[0] += 1
+            raise ValueError
+
+        before = await times_let_through(function, function, function)
+        await forget(cache)
+        return before, await times_let_through(function, function, function)
+
+    before, after = await same(program)
+    assert before == after > 0
+
+
+@pytest.mark.parametrize("prefix", ["rate_limit", "srl"])
+async def test_a_limit_is_lifted_by_deleting_its_key(same: Same, prefix: str) -> None:
+    async def program(_: Any, cache: Any) -> object:
+        @(cache.rate_limit if prefix == "rate_limit" else cache.slice_rate_limit)(limit=1, period=60, key="of:{name}")
+        async def function(name: str, calls: list[int]) -> None:
+            calls[0] += 1
+
+        before = await times_let_through(function, function)
+        await cache.delete(f"{prefix}:of:ada")
+        return before, await times_let_through(function, function)
+
+    assert await same(program) == (1, 1)
+
+
+async def test_a_guard_stands_in_no_functions_way(open_cache: Callable[..., Any]) -> None:
+    cache = open_cache()
+
+    @cache.rate_limit(limit=3, period=60, key="key", prefix="")
+    async def limited() -> str:
+        return "limited"
+
+    @cache(ttl=60, key="key")
+    async def kept() -> str:
+        return "kept"
+
+    assert [await function() for function in (limited, kept, limited, kept)] == ["limited", "kept", "limited", "kept"]
+
+
+async def test_answers_of_two_filters_are_forgotten_with_everything(same: Same) -> None:
+    async def program(_: Any, cache: Any) -> object:
+        members = {"ada"}
+
+        @cache.dual_bloom(name="member:{name}", capacity=100)
+        async def is_member(name: str) -> bool:
+            return name in members
+
+        before = [await is_member("ada"), await is_member("bob")]
+        members.symmetric_difference_update({"ada", "bob"})
+        await cache.clear()
+        return before, [await is_member("ada"), await is_member("bob")]
+
+    assert await same(program) == ([True, False], [False, True])
+
+
+async def test_an_answer_from_before_a_deletion_is_not_remembered(open_cache: Callable[..., Any]) -> None:
+    cache, members, is_asked, may_answer = open_cache(), {"ada"}, asyncio.Event(), asyncio.Event()
+
+    @cache.dual_bloom(name="member:{name}", capacity=100)
+    async def is_member(name: str) -> bool:
+        answer = name in members
+        is_asked.set()
+        await may_answer.wait()
+        return answer
+
+    asking = asyncio.ensure_future(is_member("ada"))
+    await is_asked.wait()
+    members.clear()
+    await cache.clear()
+    may_answer.set()
+    assert [await asking, await is_member("ada")] == [True, False]

@@ -317,11 +317,10 @@ async def test_a_function_that_is_made_again_from_the_same_objects_finds_its_res
 
     async def request() -> int:
         @cache(ttl=60, key="again:{number}")
-        async def load(number: int) -> int:
-            result: int = await source(number)
-            return result
+        async def load(number: int) -> Any:
+            return await source(number)
 
-        return await load(2)
+        return int(await load(2))
 
     assert [await request(), await request()] == [5, 5]
     assert source.call_count == 1

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 from stillroom import Cache as Native
 
+from ._eras import Eras
 from ._identities import identity_of
 from ._loading import run
 from ._marks import exact
@@ -38,18 +39,24 @@ class _Filter:
 
     async def may_have(self, called: Called) -> bool:
         """Tell whether a call may be in it; so may any, while there is no filter."""
-        return bool(await self._of(called)(called))
+        return bool(await self._of(self._home(called))(called))
 
     async def is_there(self, called: Called) -> bool:
         """Tell whether there is a filter."""
-        return await self._of(called).bloom.peek() is not None
+        return await self._of(self._home(called)).bloom.peek() is not None
 
     async def add(self, called: Called) -> None:
         """Put a call into it."""
-        await self._of(called).add(called)
+        await self._of(self._home(called)).add(called)
 
-    def _of(self, called: Called) -> Any:
-        home = self._reach.place(called.name).home
+    async def empty(self, home: Native) -> None:
+        """Begin anew: nothing is in it."""
+        await self._of(home).bloom.fill([])
+
+    def _home(self, called: Called) -> Native:
+        return self._reach.place(called.name).home
+
+    def _of(self, home: Native) -> Any:
         if home not in self._made:
             self._made[home] = home.bloom(key=_member, **self._settings)(_maybe)
         return self._made[home]
@@ -116,21 +123,26 @@ def dual_blooming(
         percents: how many strangers in a hundred may be taken for members.
         is_strict: leave an answer out whose call is in the filter already by the looks of it.
     """
-    identity = identity_of(function)
-    positive = _Filter(reach, f"{naming.template}:{identity}:true", capacities[0], percents[0])
-    negative = _Filter(reach, f"{naming.template}:{identity}:false", capacities[1], percents[1])
+    name = f"{naming.template}:{identity_of(function)}"
+    positive = _Filter(reach, f"{name}:true", capacities[0], percents[0])
+    negative = _Filter(reach, f"{name}:false", capacities[1], percents[1])
 
-    async def has(members: _Filter, called: Called) -> bool:
-        return await members.is_there(called) and await members.may_have(called)
+    async def begin(home: Native) -> None:
+        await positive.empty(home)
+        await negative.empty(home)
+
+    eras = Eras(begin)
 
     @functools.wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
         called = naming(args, kwargs)
-        in_positive, in_negative = await has(positive, called), await has(negative, called)
+        home = reach.place(called.name).home
+        era = await eras.of(home, name)
+        in_positive, in_negative = await positive.may_have(called), await negative.may_have(called)
         if in_positive is not in_negative:
             return in_positive
         result = await run(function, args, kwargs)
-        if not in_positive or not is_strict:
+        if not (in_positive and is_strict) and await eras.of(home, name) == era:
             await (positive if result else negative).add(called)
         return result
 

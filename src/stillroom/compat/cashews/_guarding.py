@@ -1,6 +1,7 @@
 """The decorators that guard a function and store no result, upon stillroom's guards.
 
-What counts together is what has the same key exactly. Native guards stand before a function that is told what a call is called.
+What counts together is what has the same key exactly, whichever function it guards, in the same era of the key (see
+`stillroom.compat.cashews._eras`). Native guards stand before a function that is told this.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from weakref import WeakKeyDictionary
 from stillroom import Cache as Native
 from stillroom import CircuitOpen, RateLimited
 
-from ._identities import identity_of
+from ._eras import Eras
 from ._loading import run
 from ._naming import Called, Naming
 from ._reach import Reach
@@ -69,22 +70,22 @@ def limiting(
         action: is called instead of what is refused.
     """
 
-    async def passes(called: Called) -> None:
+    async def passes(called: str) -> None:
         """Let a call through."""
 
     def make(home: Native, period: float, ban: float | None) -> Any:
-        return home.rate_limit(limit=limit, period=period, ban=ban, key=exactly, name=f"{naming.template}:{identity}")
+        return home.rate_limit(limit=limit, period=period, ban=ban, key="{called}", name=naming.template)
 
     async def is_let_through(home: Native, called: Called, period: float, ban: float | None) -> bool:
         try:
             if limit > 0:
-                await guards.of(home, period=period, ban=ban)(called)
+                era = await eras.of(home, called.name, max(period, ban or 0))
+                await guards.of(home, period=period, ban=ban)(exactly(called) + era)
         except RateLimited:
             return False
         return limit > 0
 
-    identity = identity_of(function)
-    guards = _Guards(make, passes)
+    eras, guards = Eras(), _Guards(make, passes)
 
     @functools.wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
@@ -114,21 +115,22 @@ def breaking(
         settings: those of the native guard.
     """
 
-    async def pass_on(called: Called, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ARG001 - for the guard
+    async def pass_on(called: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ARG001 - for the guard
         return await run(function, args, kwargs)
 
     def make(home: Native) -> Any:
-        name = f"{naming.template}:{identity}"
-        return home.circuit_breaker(errors=errors, key=exactly, name=name, **settings)
+        return home.circuit_breaker(errors=errors, key="{called}", name=naming.template, **settings)
 
-    identity = identity_of(function)
-    guards = _Guards(make, pass_on)
+    eras, guards = Eras(), _Guards(make, pass_on)
+    span = max(settings["window"], settings["open_for"], settings.get("trial_for", 0))
 
     @functools.wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
         called = naming(args, kwargs)
+        home = reach.place(called.name).home
+        era = await eras.of(home, f"{called.name}:total", span)
         try:
-            return await guards.of(reach.place(called.name).home)(called, args, kwargs)
+            return await guards.of(home)(exactly(called) + era, args, kwargs)
         except CircuitOpen as error:
             raise CircuitBreakerOpen(*error.args) from error
 
