@@ -13,7 +13,7 @@ __all__ = ["EXCEPTIONS", "Early", "Failover", "Hit", "Recipe", "Soft"]
 EXCEPTIONS: Final = (Exception,)
 _SOON: Final = 0.33
 """The share of its ttl after which a value is refreshed, unless the user says otherwise."""
-_AT_ONCE: Final = 0.001
+_AT_ONCE: Final = 1e-30
 """How long a function that has failed is left alone: cashews asks it again with the next call."""
 
 
