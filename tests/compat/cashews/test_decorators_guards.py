@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Any
 
 import cashews as original
@@ -371,6 +371,52 @@ async def test_chunks_are_replayed(same: Same) -> None:
         return [await _listed(count(upto)) for upto in (3, 3, 2, 3)], runs
 
     assert await same(program) == ([[1, 2, 3], [1, 2, 3], [1, 2], [1, 2, 3]], [3, 2])
+
+
+class Countdown:
+    """An asynchronous iterator that is no generator."""
+
+    def __init__(self, start: int) -> None:
+        self._left = start
+
+    def __aiter__(self) -> Countdown:
+        return self
+
+    async def __anext__(self) -> int:
+        if not self._left:
+            raise StopAsyncIteration
+        self._left -= 1
+        return self._left + 1
+
+
+async def test_iterators_need_not_be_generators(same: Same) -> None:
+    async def program(_: Any, cache: Any) -> Any:
+        @cache.iterator(ttl=60, key="countdown")
+        def countdown() -> Any:
+            return Countdown(2)
+
+        replayed = [await _listed(countdown()) for _ in range(2)]
+        with cache.disabling():
+            return replayed, await _listed(countdown())
+
+    assert await same(program) == ([[2, 1], [2, 1]], [2, 1])
+
+
+async def test_a_generator_that_is_left_is_closed_at_once(open_cache: Callable[..., Any]) -> None:
+    cache, closed = open_cache(), list[bool]()
+
+    @cache.iterator(ttl=60, key="chunks")
+    async def chunks() -> Any:
+        try:
+            yield 1
+            yield 2
+        finally:
+            closed.append(True)
+
+    async with aclosing(chunks()) as some:
+        async for _ in some:
+            break
+    assert closed == [True]
 
 
 async def test_no_chunk_is_lost(open_cache: Callable[..., Any]) -> None:

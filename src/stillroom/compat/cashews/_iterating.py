@@ -69,13 +69,13 @@ class Iterating:
         place = self._reach.place(seat.name)
         seat.sit(place, self._native(place.home))
         if place.backend.is_disable(Command.GET) or self._reach.is_off():
-            source = self._function(*args, **kwargs)
+            source = self._source(args, kwargs)
         else:
             if await self._is_recorded(seat, args, kwargs) and detector is not None:
                 known = {"ttl": self._recipe.seconds(args, kwargs), "name": "iterator", "template": self._naming.template}
                 detector.heard(seat.name, place.kind, {**known, "value": True})
-            source = seat.native(seat, args, kwargs)
-        async with aclosing(cast("AsyncGenerator[Any]", source)) as chunks:
+            source = cast("AsyncGenerator[Any]", seat.native(seat, args, kwargs))
+        async with aclosing(source) as chunks:
             failure: Exception | None = None
             async for chunk in chunks:
                 if type(chunk) is Raised:
@@ -84,6 +84,16 @@ class Iterating:
                     yield chunk
         if failure is not None:
             raise failure
+
+    async def _source(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> AsyncGenerator[Any]:
+        """Yield what the function does, which may return any asynchronous iterator."""
+        source: Any = self._function(*args, **kwargs)
+        try:
+            async for chunk in source:
+                yield chunk
+        finally:
+            if hasattr(source, "aclose"):
+                await source.aclose()
 
     async def _is_recorded(self, seat: Seat, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Tell whether there is a recording of a call like this one; what stands in its place is forgotten."""
@@ -106,9 +116,10 @@ class Iterating:
         is_kept = not seat.backend.is_disable(Command.SET)
         yield Kept(seat.mark, None)
         try:
-            async for chunk in self._function(*args, **kwargs):
-                yield chunk
-                is_kept = is_kept and (condition is None or bool(condition(chunk, args, kwargs, key=seat.name)))
+            async with aclosing(self._source(args, kwargs)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+                    is_kept = is_kept and (condition is None or bool(condition(chunk, args, kwargs, key=seat.name)))
         except Exception as error:
             verdict = None if condition is None else condition(error, args, kwargs, key=seat.name)
             if not isinstance(verdict, Exception):
