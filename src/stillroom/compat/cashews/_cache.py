@@ -5,6 +5,7 @@ from __future__ import annotations
 from ._decorators import Decorators
 from ._tags import Tags
 from ._transaction import Transaction, TransactionContextDecorator, TransactionMode
+from .backends.interface import Backend
 
 __all__ = ["Cache"]
 
@@ -18,6 +19,13 @@ class Cache(Decorators, Tags):
 
     transaction_mode = TransactionMode.LOCKED
     transaction_timeout: float = 10
+
+    @classmethod
+    def of_backend(cls, backend: Backend) -> Cache:
+        """Return a cache with nothing but a backend."""
+        cache = cls()
+        cache._add_backend(backend)
+        return cache
 
     def set_transaction_timeout(self, timeout: float) -> None:
         """Say how many seconds a transaction waits for another one, unless it is told otherwise."""

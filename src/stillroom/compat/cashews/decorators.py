@@ -1,12 +1,14 @@
-"""The decorators of cashews for whoever hands them the cache: ``early(backend, ttl=60)``; and what tells of them."""
+"""The decorators of cashews for whoever hands them the cache, or a backend: ``early(cache, ttl=60)``; and detectors."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+from ._cache import Cache
 from ._detecting import CacheDetect, context_cache_detect
 from ._protecting import thunder_protection
+from .backends.interface import Backend
 from .cache_condition import NOT_NONE
 
 __all__ = [
@@ -34,7 +36,8 @@ def _handed(name: str, *order: str, **defaults: Any) -> Callable[..., Any]:
     """Return a decorator of a cache as a function that is handed the cache, and then its settings in this order."""
 
     def decorator(backend: Any, *args: Any, **kwargs: Any) -> Any:
-        return getattr(backend, name)(**{**defaults, **dict(zip(order, args, strict=False)), **kwargs})
+        cache = Cache.of_backend(backend) if isinstance(backend, Backend) else backend
+        return getattr(cache, name)(**{**defaults, **dict(zip(order, args, strict=False)), **kwargs})
 
     decorator.__name__ = decorator.__qualname__ = name
     return decorator
