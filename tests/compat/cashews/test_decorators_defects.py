@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -155,6 +156,53 @@ async def test_a_server_that_is_gone_is_no_error_unless_asked_for(redis_url_of_n
         await loud(ttl=60)(load)(1)
     await silent.close()
     await loud.close()
+
+
+DECORATORS: dict[str, Callable[[Cache], Any]] = {
+    "early": lambda cache: cache.early(ttl=60),
+    "soft": lambda cache: cache.soft(ttl=60),
+    "hit": lambda cache: cache.hit(ttl=60, cache_hits=10),
+    "failover": lambda cache: cache.failover(ttl=60),
+    "lock": lambda cache: cache(ttl=60, lock=True),
+    "locked": lambda cache: cache.locked(ttl=60),
+    "rate_limit": lambda cache: cache.rate_limit(limit=10, period=60),
+    "circuit_breaker": lambda cache: cache.circuit_breaker(errors_rate=50, period=60, ttl=60),
+    "perf": lambda cache: cache.perf(ttl=60),
+    "bloom": lambda cache: cache.bloom(capacity=100),
+    "dual_bloom": lambda cache: cache.dual_bloom(capacity=100),
+    "invalidate": lambda cache: cache.invalidate("key:*"),
+}
+NEVER_NEEDED = {"bloom", "dual_bloom"}
+"""They call the function where there is no filter."""
+
+
+@pytest.mark.parametrize("name", DECORATORS)
+async def test_no_decorator_needs_a_server(name: str, redis_url_of_nobody: str) -> None:
+    silent, loud = Cache(), Cache()
+    silent.setup(redis_url_of_nobody)
+    loud.setup(redis_url_of_nobody, suppress=False)
+
+    async def load(a: int) -> int:
+        return a
+
+    assert [await DECORATORS[name](silent)(load)(1) for _ in range(2)] == [1, 1]
+    with nullcontext() if name in NEVER_NEEDED else pytest.raises(CacheBackendInteractionError):
+        assert await DECORATORS[name](loud)(load)(1) == 1
+    await silent.close()
+    await loud.close()
+
+
+async def test_a_member_that_cannot_be_noted_is_told(redis_url_of_nobody: str) -> None:
+    cache = Cache()
+    cache.setup(redis_url_of_nobody)
+
+    @cache.bloom(capacity=100)
+    async def is_member(name: str) -> bool:
+        return True
+
+    with pytest.raises(CacheBackendInteractionError):
+        await is_member.set("ada")  # type: ignore[attr-defined]
+    await cache.close()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -18,6 +19,8 @@ from ._loading import run
 from ._marks import exact
 from ._naming import Called, Naming
 from ._reach import Reach
+from ._translation import translated
+from .exceptions import CacheBackendInteractionError
 
 __all__ = ["blooming", "dual_blooming"]
 
@@ -45,10 +48,12 @@ class _Filter:
         """Tell whether there is a filter."""
         return await self._of(self._home(called)).bloom.peek() is not None
 
+    @translated
     async def add(self, called: Called) -> None:
         """Put a call into it."""
         await self._of(self._home(called)).add(called)
 
+    @translated
     async def empty(self, home: Native) -> None:
         """Begin anew: nothing is in it."""
         await self._of(home).bloom.fill([])
@@ -137,13 +142,18 @@ def dual_blooming(
     async def call(*args: Any, **kwargs: Any) -> Any:
         called = naming(args, kwargs)
         home = reach.place(called.name).home
-        era = await eras.of(home, name)
+        try:
+            era = await eras.of(home, name)
+        except CacheBackendInteractionError:  # what is out of reach is certain of nothing
+            return await run(function, args, kwargs)
         in_positive, in_negative = await positive.may_have(called), await negative.may_have(called)
         if in_positive is not in_negative:
             return in_positive
         result = await run(function, args, kwargs)
-        if not (in_positive and is_strict) and await eras.of(home, name) == era:
-            await (positive if result else negative).add(called)
+        if not (in_positive and is_strict):
+            with suppress(CacheBackendInteractionError):
+                if await eras.of(home, name) == era:
+                    await (positive if result else negative).add(called)
         return result
 
     return call

@@ -47,14 +47,14 @@ def tracing(
     @functools.wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
         called = naming(args, kwargs)
-        home, lock = reach.place(called.name).home, f"{called.name}:lock"
-        if await home.aexists(lock):
+        backend, lock = reach.backend_of(called.name), f"{called.name}:lock"
+        if await backend.exists(lock):
             raise PerfDegradationException(f"{called.name} has become slow")
         began = time.perf_counter()
         result = await run(function, args, kwargs)
         taken, known = time.perf_counter() - began, trace(called)
         if len(known) == trace_size and condition(taken, list(known)):
-            await home.aset(lock, taken, of_call(ttl, args, kwargs))
+            await backend.set(lock, taken, of_call(ttl, args, kwargs))
         else:
             known.append(taken)
         return result
