@@ -132,7 +132,9 @@ def breaking(
         try:
             return await guards.of(home)(exactly(called) + era, args, kwargs)
         except CircuitOpen as error:
-            raise CircuitBreakerOpen(*error.args) from error
+            raise CircuitBreakerOpen(
+                f"{called.name} is not called: the circuit is open; try again in {error.retry_after:.3g} s"
+            ) from error
 
     return call
 
