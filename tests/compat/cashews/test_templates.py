@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 from unittest.mock import AsyncMock
 
@@ -508,3 +509,55 @@ async def test_sessions_and_the_like_do_not_count_where_no_template_names_them(o
     for _ in range(3):
         assert await row(1, User(1)) == await row(1, session=User(2)) == await row(id=1) == 1
     assert loads == [1]
+
+
+LISTS_AND_THE_LIKE: list[Any] = [
+    [1],
+    [True],
+    [1.0],
+    ["1"],
+    (1,),
+    [[1]],
+    {"a": 1},
+    {"a": True},
+    {"a": [1]},
+    {"a": (1,)},
+    ["a", 1],
+    0.0,
+    -0.0,
+    Decimal(1),
+    Decimal("1.0"),
+]
+
+
+@pytest.mark.parametrize("key", [None, "key:{value}", "key:{value!r}"])
+async def test_lists_and_the_like_are_told_apart_each_time(key: str | None) -> None:
+    cache = facade.Cache()
+    cache.setup("mem://")
+
+    @cache(ttl=60, key=key)
+    async def show(value: object, other: object = None) -> str:
+        return repr(value)
+
+    for _ in range(3):
+        assert [await show(value) for value in LISTS_AND_THE_LIKE] == [repr(value) for value in LISTS_AND_THE_LIKE]
+
+
+async def test_a_list_counts_as_it_is_at_the_call(open_cache: Callable[..., Any]) -> None:
+    cache, loads = open_cache(), list[int]()
+
+    class Basket:
+        def __init__(self) -> None:
+            self.items: list[object] = []
+
+    @cache(ttl=60, key="size:{basket.items}")
+    async def size(basket: Basket) -> int:
+        loads.append(len(basket.items))
+        return len(basket.items)
+
+    basket, sizes = Basket(), list[int]()
+    for item in ("tea", [1]):
+        basket.items.append(item)
+        sizes += [await size(basket), await size(basket)]
+    assert sizes == [1, 1, 2, 2]
+    assert loads == [1, 2]

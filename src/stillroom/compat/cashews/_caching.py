@@ -34,6 +34,7 @@ __all__ = ["ABSENT", "Caching"]
 
 ABSENT: Final = object()
 _REMEMBERED: Final = 4096
+_LONG: Final = 500
 _PATIENCE: Final = 10.0
 
 
@@ -57,6 +58,7 @@ class Caching:
         self._natives: WeakKeyDictionary[Native, dict[Any, Any]] = WeakKeyDictionary()
         self._epoch: object = None
         self._known = functools.lru_cache(_REMEMBERED, typed=True)(self._seat_of_arguments)
+        self._plain: dict[str, Seat] = {}
         self._found = functools.lru_cache(_REMEMBERED, typed=True)(self._seat_of_leaves)
 
     def caller(self) -> Callable[..., Any]:
@@ -64,19 +66,20 @@ class Caching:
         return self._short() if self.recipe.is_fixed else self._long()
 
     def _short(self) -> Callable[..., Any]:
-        known, found, answer, settled = self._known, self._found, self.answer, self.settled
+        known, found, plain, answer, settled = self._known, self._found, self._seat_of_plain, self.answer, self.settled
         skips, leaves, cache, around = self._naming.skips_first, self._naming.leaves, self._reach.cache, NOW.get
         by_leaves = self._naming.goes_deep
 
         @functools.wraps(self._function)
         async def call(*args: Any, **kwargs: Any) -> Any:
             nonlocal by_leaves
+            seat: Seat | None
             try:
                 seat = found(*leaves(args, kwargs)) if by_leaves else known(*args[1:] if skips else args, **kwargs)
             except NOT_SIMPLE:
                 by_leaves = not by_leaves  # what the other way makes of such calls is seen with the next one
-                return await answer(args, kwargs)
-            if seat.epoch is not cache.epoch or around() is not None or seat.backend.is_touched:
+                seat = plain(args, kwargs)
+            if seat is None or seat.epoch is not cache.epoch or around() is not None or seat.backend.is_touched:
                 return await answer(args, kwargs)
             try:
                 kept = await seat.native(seat, args, kwargs)
@@ -109,6 +112,7 @@ class Caching:
         if self._epoch is not self._reach.cache.epoch:  # what is remembered is of another set-up
             self._known.cache_clear()
             self._found.cache_clear()
+            self._plain.clear()
             self._epoch = self._reach.cache.epoch
         seat = self._seat(Seat(self._naming(args, kwargs)), args, kwargs)
         try:
@@ -211,6 +215,20 @@ class Caching:
 
     def _seat_of_leaves(self, *leaves: Any) -> Seat:
         return self._seat(Seat(self._naming.simple_leaves(leaves)), (), {})
+
+    def _seat_of_plain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Seat | None:
+        try:
+            text = self._naming.plain(args, kwargs)
+        except NOT_SIMPLE:
+            return None
+        seat = self._plain.get(text)
+        if seat is None:
+            seat = self._seat(Seat(self._naming(args, kwargs)), args, kwargs)
+            if len(text) <= _LONG:  # what is remembered must not take much memory
+                if len(self._plain) >= _REMEMBERED:
+                    self._plain.clear()
+                self._plain[text] = seat
+        return seat
 
     def _seat(self, seat: Seat, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Seat:
         place = self._reach.place(seat.name)

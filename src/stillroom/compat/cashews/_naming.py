@@ -6,14 +6,17 @@ Most calls have arguments of a few simple types, and for these all of that is re
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from operator import attrgetter
 from string import Formatter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
+from uuid import UUID
 
 from stillroom import Cache
 
-from ._marks import mark_of
+from ._marks import exact, mark_of
 from .formatter import default_formatter, parse_function, with_context
 from .key import ARGS, KWARGS, call_values, get_func_params
 
@@ -21,6 +24,8 @@ __all__ = ["NOT_SIMPLE", "Called", "Naming", "tag_of"]
 
 _SIMPLE: Final = frozenset({bool, bytes, int, str, type(None)})
 """Types whose values never change, and compare equal exactly if they are the same."""
+_PLAIN: Final = _SIMPLE | {float, Decimal, UUID, date, datetime, timedelta}
+"""Types of which stillroom's keys tell all that a text may be made of."""
 _LONG: Final = 500
 
 
@@ -133,6 +138,22 @@ class Naming:
         _check((*args, *kwargs.values()))
         return self((None, *args) if self.skips_first else args, kwargs)
 
+    def plain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        """Return a text that no call has that may be called anything else, if there is one: lists and the like are told by it.
+
+        Raises:
+            NotSimple: there is none.
+        """
+        if self.goes_deep:
+            made_of: tuple[object, ...] = tuple(self.leaves(args, kwargs))
+        elif self._is_of_arguments:
+            made_of = (args[1:] if self.skips_first else args, kwargs)
+        else:
+            raise NotSimple
+        if not _is_plain(made_of):
+            raise NotSimple
+        return exact(made_of)
+
     def simple_leaves(self, leaves: Sequence[object]) -> Called:
         """Return what a call is called whose fields lead to these values, if that may be remembered.
 
@@ -157,6 +178,24 @@ def _check(values: Collection[object]) -> None:
         raise NotSimple
     if any(len(value) > _LONG for value in values if isinstance(value, (str, bytes))):
         raise NotSimple  # what is remembered must not take much memory
+
+
+def _is_plain(values: Iterable[object]) -> bool:
+    """Tell whether values, and all that they consist of, are of plain types, and not too many."""
+    waiting = list(values)
+    for value in waiting:
+        kind = type(value)
+        if kind in _PLAIN:
+            continue
+        if kind is dict:
+            waiting += [part for pair in cast("dict[Any, Any]", value).items() for part in pair]
+        elif kind in (list, tuple):
+            waiting += cast("Iterable[object]", value)
+        else:
+            return False
+        if len(waiting) > _LONG:
+            return False
+    return True
 
 
 def _root(field: str) -> str:
