@@ -510,6 +510,18 @@ async def test_soft_asks_again_and_has_the_old_result_stand_in(timed: Cache, clo
         await load()
 
 
+@pytest.mark.parametrize("name", ["cache", "soft", "failover"])
+async def test_a_ttl_may_depend_on_the_result(same: Same, name: str) -> None:
+    async def program(_: Any, cache: Any) -> Any:
+        @getattr(cache, name)(ttl=lambda a, result: result["lives"], key="key")
+        async def load(a: int) -> dict[str, int]:
+            return {"lives": 30}
+
+        return await load(1), await load(1)
+
+    assert await same(program) == ({"lives": 30}, {"lives": 30})
+
+
 async def test_hits_are_counted(same: Same) -> None:
     async def program(_: Any, cache: Any) -> Any:
         loads: list[int] = []

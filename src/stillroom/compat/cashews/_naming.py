@@ -75,10 +75,6 @@ class _Template:
         ]
         self.fields = [piece.name for piece in self._pieces if piece.name is not None]
 
-    def filled(self, values: dict[str, Any]) -> tuple[str, list[object]]:
-        """Return the text for these values, and what it is made of."""
-        return self.made_of([default_formatter.get_field(field, (), values)[0] for field in self.fields])
-
     def made_of(self, leaves: Sequence[object]) -> tuple[str, list[object]]:
         """Return the text for the values that the fields lead to, and what it is made of."""
         texts: list[str] = []

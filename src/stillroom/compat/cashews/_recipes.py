@@ -130,7 +130,10 @@ class Soft(Recipe):
         return float(soft) if seconds is None else min(soft, seconds)
 
     def settings(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        ttl = self.seconds(args, kwargs)
+        try:
+            ttl = self.seconds(args, kwargs)
+        except Exception:  # it depends on the result: nobody knows for how long an old one may stand in
+            return {"ttl": None, "lock": self.lock}
         soft = self.fresh_for(ttl, args, kwargs)
         settings: dict[str, Any] = {"ttl": _above_zero(soft), "lock": self.lock}
         rest = _CENTURY if ttl is None else ttl - (soft or 0)
