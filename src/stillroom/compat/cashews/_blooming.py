@@ -93,7 +93,7 @@ def blooming(
 
     @functools.wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
-        called = naming(args, kwargs)
+        called = naming.called(args, kwargs)
         if not await members.may_have(called):
             return False
         if checks or not await members.is_there(called):
@@ -103,7 +103,7 @@ def blooming(
     async def set(*args: Any, **kwargs: Any) -> Any:
         result = await run(former, args, kwargs)
         if result:
-            await members.add(naming(args, kwargs))
+            await members.add(naming.called(args, kwargs))
         return result
 
     call.set = set  # type: ignore[attr-defined]
@@ -140,10 +140,10 @@ def dual_blooming(
 
     @functools.wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
-        called = naming(args, kwargs)
-        home = reach.place(called.name).home
+        called = naming.called(args, kwargs)
+        backend = reach.backend_of(called.name)
         try:
-            era = await eras.of(home, name)
+            era = await eras.of(backend, name)
         except CacheBackendInteractionError:  # what is out of reach is certain of nothing
             return await run(function, args, kwargs)
         in_positive, in_negative = await positive.may_have(called), await negative.may_have(called)
@@ -152,7 +152,7 @@ def dual_blooming(
         result = await run(function, args, kwargs)
         if not (in_positive and is_strict):
             with suppress(CacheBackendInteractionError):
-                if await eras.of(home, name) == era:
+                if await eras.of(backend, name) == era:
                     await (positive if result else negative).add(called)
         return result
 

@@ -1,6 +1,7 @@
 """Eras: native guards count apart from values, and what they have counted is to end when its key is deleted, or everything is.
 
-So an entry stands under that key, which holds the name of the era, and guards count for each era by itself.
+So an entry stands under that key, which holds the name of the era, and guards count for each era by itself. What other
+processes delete is noticed after a second, and what this one does at once.
 """
 
 from __future__ import annotations
@@ -8,12 +9,13 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from stillroom import Cache as Native
 
 from ._marks import Kept
 from ._translation import translated
+from .backends.interface import Backend
 
 __all__ = ["Eras"]
 
@@ -21,7 +23,23 @@ _MARK: Final = "era"
 """What tells an era from results of functions, so that none is served with it."""
 _SPANS: Final = 4
 _MOST_KEYS: Final = 4096
-_FOREVER: Final = float("inf")
+_TRUSTED_FOR: Final = 1.0
+
+
+class _Known(NamedTuple):
+    """An era as it was last looked at.
+
+    Attributes:
+        era: its name.
+        backend: where it stands.
+        deletions: how many the backend had seen.
+        until: until when it is trusted.
+    """
+
+    era: str
+    backend: Backend
+    deletions: int
+    until: float
 
 
 class Eras:
@@ -33,36 +51,39 @@ class Eras:
 
     def __init__(self, begin: Callable[[Native], Awaitable[None]] | None = None) -> None:
         self._begin = begin
-        self._prolonged: dict[tuple[int, str], float] = {}
+        self._known: dict[str, _Known] = {}
 
-    @translated
-    async def of(self, home: Native, key: str, span: float | None = None) -> str:
+    async def of(self, backend: Backend, key: str, span: float | None = None) -> str:
         """Return the era of a key.
 
         Args:
-            home: the native cache that is responsible for it.
+            backend: what is responsible for it.
             key: the key.
-            span: for how many seconds, at least, it goes on after this; ``None`` without end.
+            span: for how many seconds, at least, it goes on after this; ``None`` without end, and looked at each time.
         """
-        begun: list[Kept] = []
+        if span is None:
+            return await self._found(backend, key, None)
+        known, now, deletions = self._known.get(key), time.monotonic(), backend.deletions
+        if known is not None and known.backend is backend and known.deletions == deletions and now < known.until:
+            return known.era
+        era = await self._found(backend, key, span * _SPANS)
+        if len(self._known) >= _MOST_KEYS:
+            self._known.clear()
+        self._known[key] = _Known(era, backend, deletions, now + min(span, _TRUSTED_FOR))
+        return era
+
+    @translated
+    async def _found(self, backend: Backend, key: str, ttl: float | None) -> str:
+        is_new, home = False, backend.native
 
         async def begin() -> Kept:
+            nonlocal is_new
             if self._begin is not None:
                 await self._begin(home)
-            begun.append(Kept(_MARK, uuid.uuid4().hex))
-            return begun[0]
+            is_new = True
+            return Kept(_MARK, uuid.uuid4().hex)
 
-        era = await home.aget_or_load(key, begin, None if span is None else span * _SPANS)
-        if span is not None and self._is_due((id(home), key), span, is_new=bool(begun)):
-            await home.atouch(key, span * _SPANS)
+        era = await home.aget_or_load(key, begin, ttl)
+        if ttl is not None and not is_new:  # it is in use, and goes on
+            await home.atouch(key, ttl)
         return str(era.value) if isinstance(era, Kept) and era.mark == _MARK else ""  # it is taken by something else
-
-    def _is_due(self, which: tuple[int, str], span: float, *, is_new: bool) -> bool:
-        """Tell whether an era is to be prolonged now, so that none ends that is in use."""
-        now = time.monotonic()
-        if not is_new and now - self._prolonged.get(which, -_FOREVER) < span:
-            return False
-        if len(self._prolonged) >= _MOST_KEYS:
-            self._prolonged.clear()
-        self._prolonged[which] = now
-        return not is_new

@@ -19,6 +19,7 @@ from ._eras import Eras
 from ._loading import run
 from ._naming import Called, Naming
 from ._reach import Reach
+from .backends.interface import Backend
 from .commands import Command
 from .exceptions import CircuitBreakerOpen, RateLimitError
 from .ttl import TTL, of_call
@@ -76,11 +77,11 @@ def limiting(
     def make(home: Native, period: float, ban: float | None) -> Any:
         return home.rate_limit(limit=limit, period=period, ban=ban, key="{called}", name=naming.template)
 
-    async def is_let_through(home: Native, called: Called, period: float, ban: float | None) -> bool:
+    async def is_let_through(backend: Backend, called: Called, period: float, ban: float | None) -> bool:
         try:
             if limit > 0:
-                era = await eras.of(home, called.name, max(period, ban or 0))
-                await guards.of(home, period=period, ban=ban)(exactly(called) + era)
+                era = await eras.of(backend, called.name, max(period, ban or 0))
+                await guards.of(backend.native, period=period, ban=ban)(exactly(called) + era)
         except RateLimited:
             return False
         return limit > 0
@@ -89,12 +90,12 @@ def limiting(
 
     @functools.wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
-        called = naming(args, kwargs)
-        place = reach.place(called.name)
-        if not place.backend.is_disable(Command.INCR):
+        called = naming.called(args, kwargs)
+        backend = reach.backend_of(called.name)
+        if not backend.is_disable(Command.INCR):
             length = of_call(period, args, kwargs)
             banned = None if ban is False else of_call(ban, args, kwargs) or length
-            if not await is_let_through(place.home, called, length, banned):
+            if not await is_let_through(backend, called, length, banned):
                 answer = action(*args, **kwargs)
                 return await answer if inspect.isawaitable(answer) else answer
         return await run(function, args, kwargs)
@@ -126,11 +127,11 @@ def breaking(
 
     @functools.wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
-        called = naming(args, kwargs)
-        home = reach.place(called.name).home
-        era = await eras.of(home, f"{called.name}:total", span)
+        called = naming.called(args, kwargs)
+        backend = reach.backend_of(called.name)
+        era = await eras.of(backend, f"{called.name}:total", span)
         try:
-            return await guards.of(home)(exactly(called) + era, args, kwargs)
+            return await guards.of(backend.native)(exactly(called) + era, args, kwargs)
         except CircuitOpen as error:
             raise CircuitBreakerOpen(
                 f"{called.name} is not called: the circuit is open; try again in {error.retry_after:.3g} s"
@@ -146,7 +147,7 @@ def locking(
 
     def lock(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         expire = of_call(ttl, args, kwargs)
-        return reach.lock(naming(args, kwargs).name, expire, wait=wait, check_interval=check_interval)
+        return reach.lock(naming.called(args, kwargs).name, expire, wait=wait, check_interval=check_interval)
 
     if inspect.isasyncgenfunction(function):
 

@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from operator import attrgetter
 from string import Formatter
 from typing import Any, Final, NamedTuple, cast
@@ -17,6 +18,7 @@ from uuid import UUID
 from stillroom import Cache
 
 from ._marks import exact, mark_of
+from ._surroundings import NOW
 from .formatter import default_formatter, parse_function, with_context
 from .key import ARGS, KWARGS, call_values, get_func_params
 
@@ -27,6 +29,7 @@ _SIMPLE: Final = frozenset({bool, bytes, int, str, type(None)})
 _PLAIN: Final = _SIMPLE | {float, Decimal, UUID, date, datetime, timedelta}
 """Types of which stillroom's keys tell all that a text may be made of."""
 _LONG: Final = 500
+_REMEMBERED: Final = 4096
 
 
 class NotSimple(Exception):
@@ -117,11 +120,21 @@ class Naming:
         self.skips_first = bool(parameters) and self._is_of_arguments and parameters[0] not in {*roots, ARGS, KWARGS}
         self.goes_deep = any(field != _root(field) for field in self._fields)
         self.leaves = _leaves(function, self._fields) if self._is_of_arguments else _no_leaves
+        self._remembered = lru_cache(_REMEMBERED, typed=True)(lambda *args, **kwargs: self.simple(args, kwargs))
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Called:
         """Return what a call is called."""
         values = with_context(call_values(self._function, args, kwargs))
         return self._called([default_formatter.get_field(field, (), values)[0] for field in self._fields])
+
+    def called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Called:
+        """Do the same, and remember it where that may be."""
+        if NOW.get() is None:
+            try:
+                return self._remembered(*args[1:] if self.skips_first else args, **kwargs)
+            except NOT_SIMPLE:
+                pass
+        return self(args, kwargs)
 
     def simple(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Called:
         """Return what a call is called, if that may be remembered; ``args`` are without the first one if that is skipped.

@@ -46,7 +46,7 @@ def tracing(
 
     @functools.wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
-        called = naming(args, kwargs)
+        called = naming.called(args, kwargs)
         backend, lock = reach.backend_of(called.name), f"{called.name}:lock"
         if await backend.exists(lock):
             raise PerfDegradationException(f"{called.name} has become slow")

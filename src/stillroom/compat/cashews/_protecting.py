@@ -39,7 +39,7 @@ def thunder_protection(key: str | None = None) -> Callable[[F], F]:
 
         @functools.wraps(function)
         async def call(*args: Any, **kwargs: Any) -> Any:
-            return await shared(naming(args, kwargs), args, kwargs)
+            return await shared(naming.called(args, kwargs), args, kwargs)
 
         call.__dict__["_naming"] = naming  # keeps its number from going to another one
         return call

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from stillroom import StoreError, UncacheableValue
 
 from ._naming import tag_of
 from .exceptions import CacheBackendInteractionError
 
-__all__ = ["life", "named", "translated"]
+__all__ = ["forgetting", "life", "named", "translated"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,6 +33,28 @@ def translated(
             if isinstance(error.__cause__, Exception):
                 raise error.__cause__ from None
             raise
+
+    return run
+
+
+class _Forgets(Protocol):
+    deletions: int
+
+
+F = TypeVar("F", bound=_Forgets)
+
+
+def forgetting(
+    command: Callable[Concatenate[F, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[F, P], Coroutine[Any, Any, T]]:
+    """Let a command be counted that forgets something."""
+
+    @functools.wraps(command)
+    async def run(self: F, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await command(self, *args, **kwargs)
+        finally:
+            self.deletions += 1
 
     return run
 

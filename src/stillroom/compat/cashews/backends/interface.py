@@ -17,7 +17,7 @@ from stillroom import Cache
 from .._changing import Changing
 from .._locks import held
 from .._marks import unmarked
-from .._translation import life, named, translated
+from .._translation import forgetting, life, named, translated
 from ..exceptions import BackendNotAvailableError, CacheBackendInteractionError
 from ..serialize import Bits, Serializer, get_serializer
 
@@ -51,7 +51,12 @@ class Backend(Changing):
         options: further ones of the native cache.
         *_: what subclasses hand on, as they did in cashews.
         **__: the same.
+
+    Attributes:
+        deletions: how many commands have forgotten something.
     """
+
+    deletions = 0
 
     def __init__(
         self,
@@ -217,16 +222,19 @@ class Backend(Changing):
         except TypeError:
             return await self.add_to_result(key, value, tags)
 
+    @forgetting
     @translated
     async def delete(self, key: str) -> bool:
         """Forget a key, and tell whether it had a value."""
         return await self.native.adelete(key)
 
+    @forgetting
     @translated
     async def delete_many(self, *keys: str) -> None:
         """Forget several keys."""
         await self.native.adelete_many(keys)
 
+    @forgetting
     @translated
     async def delete_match(self, pattern: str) -> None:
         """Forget all keys that a pattern matches, and those that it spells out: ``?`` and ``[...]`` may be part of keys.
@@ -240,6 +248,7 @@ class Backend(Changing):
         if any(sign in pattern for sign in "?["):
             await self.native.adelete_match(_spelled_out(pattern) if "*" in pattern else pattern)
 
+    @forgetting
     @translated
     async def invalidate_tags(self, tags: Sequence[str]) -> None:
         """Forget what carries one of these tags."""
@@ -314,6 +323,7 @@ class Backend(Changing):
             raise CacheBackendInteractionError("the server does not answer")
         return b"PONG" if message in (None, b"PING") else message or b""
 
+    @forgetting
     @translated
     async def clear(self) -> None:
         """Forget everything."""
