@@ -859,3 +859,29 @@ async def test_decorators_may_be_handed_a_backend(same: Same) -> None:
         return seen
 
     assert await same(program) == (1, 1, [1, 1], [0, 1], True)
+
+
+MODULES = [
+    "bloom",
+    "cache.defaults",
+    "cache.early",
+    "cache.fail",
+    "cache.hit",
+    "cache.iterator",
+    "cache.simple",
+    "cache.soft",
+    "circuit_breaker",
+    "locked",
+    "rate",
+    "rate_slide",
+]
+
+
+@pytest.mark.parametrize("module", MODULES)
+async def test_decorators_are_found_by_path(module: str) -> None:
+    original = importlib.import_module(f"cashews.decorators.{module}")
+    here = importlib.import_module(f"{facade.__name__}.decorators.{module}")
+    own = [name for name, value in vars(original).items() if getattr(value, "__module__", None) == original.__name__]
+    names = set(facade.decorators.__all__).intersection(own)
+    assert names
+    assert all(getattr(here, name) is getattr(facade.decorators, name) for name in names)

@@ -1,0 +1,1 @@
+"""The decorators that store results, each in a module of its name, as in cashews."""
