@@ -38,7 +38,7 @@ def get_cache_key(
     return default_format(template or get_cache_key_template(func), **call_values(func, args, kwargs or {}))
 
 
-@lru_cache(maxsize=10_000)
+@lru_cache(maxsize=1_000)
 def get_cache_key_template(
     func: Callable[..., Any], key: str | None = None, prefix: str = "", exclude_parameters: Container[str] = ()
 ) -> str:
