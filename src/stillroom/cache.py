@@ -41,8 +41,8 @@ class Cache(Verbs, Invalidating, Protecting, Batching):
     Calling it makes a decorator. What it decorates before `configure` follows it.
 
     Args:
-        url: where entries live: ``"memory://"``, with ``max_entries``, ``max_bytes`` as options; ``"redis://"``, ``"rediss://"``,
-            ``"unix://"``, ``"valkey://"``, ``"redis+cluster://"``, ``"redis+sentinel://"``; or a `Store`.
+        url: where entries live: ``"memory://"``, with ``max_entries``, ``max_bytes``, ``eviction`` as options; ``"redis://"``,
+            ``"rediss://"``, ``"unix://"``, ``"valkey://"``, ``"redis+cluster://"``, ``"redis+sentinel://"``; or a `Store`.
         near: on Redis, the url of a memory store for hot entries, ``"memory://?max_entries=10000"``.
         prefix: on Redis, what all keys begin with.
         serializer: on Redis, what turns values into bytes: ``"auto"``, ``"json"``, ``"msgpack"``, ``"pickle"`` (with a

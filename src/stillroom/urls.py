@@ -83,10 +83,10 @@ def _open_memory(url: str, clock: Clock, options: Mapping[str, Any]) -> MemorySt
             given=_shown(url),
         )
     chosen = {**_settings(query), **options}
-    unknown = sorted(chosen.keys() - {*_WHOLE_NUMBERS, "weigher"})
+    unknown = sorted(chosen.keys() - {*_WHOLE_NUMBERS, "weigher", "eviction"})
     if unknown:
         raise ConfigurationError(
-            f"{unknown[0]} is no option of memory://; there are max_entries, max_bytes and weigher",
+            f"{unknown[0]} is no option of memory://; there are max_entries, max_bytes, weigher and eviction",
             setting=unknown[0],
             given=chosen[unknown[0]],
         )

@@ -29,7 +29,7 @@ from .leases import MemoryLease, Standing
 from .node import Node
 from .partition import NEVER, Gate, Partition
 from .partitions import Partitions
-from .room import Room, check_bound
+from .room import Room
 from .weigher import Weigher, chosen
 
 __all__ = ["Gate", "MemoryStore", "Partition"]
@@ -42,6 +42,7 @@ class MemoryStore:
         max_entries: how many entries there may be.
         max_bytes: how much they may weigh together; ``None`` for no bound.
         weigher: returns the weight of a local key and a value; `weigh` unless given.
+        eviction: who makes room for others: ``"s3-fifo"`` or ``"lru"``.
         clock: tells the time.
 
     Attributes:
@@ -56,17 +57,15 @@ class MemoryStore:
         max_entries: int = 10_000,
         max_bytes: int | None = None,
         weigher: Weigher | None = None,
+        eviction: str = "s3-fifo",
         clock: Clock | None = None,
     ) -> None:
-        check_bound(max_entries, "max_entries")
-        if max_bytes is not None:
-            check_bound(max_bytes, "max_bytes")
         self.name = "memory"
         self.epoch = object()
         self.on_evict: tuple[Callable[[Key], None], ...] = ()
         self._weigher = chosen(weigher, max_bytes)
         self._now = (clock or SystemClock()).now
-        self._room = Room(max_entries) if max_bytes is None else Room(max_entries, max_bytes)
+        self._room = Room(max_entries, max_bytes, eviction)
         self._partitions = Partitions()
         self._is_closed = False
         # Reentrant, because a garbage collection may come at any moment and end what has a part in this store: an abandoned

@@ -14,12 +14,16 @@ from collections import deque
 from typing import Final
 
 from ..errors import ConfigurationError
+from ..settings import choice
+from .lru import Lru
 from .node import Node
 from .partition import Partition
 from .partitions import Over
 from .s3fifo import S3Fifo
 
-__all__ = ["Room", "check_bound"]
+__all__ = ["POLICIES", "Room"]
+
+POLICIES: Final = {"s3-fifo": S3Fifo, "lru": Lru}
 
 _CLEARED: Final = 4  # nodes that an insertion takes from graves
 _LOOKED_AT: Final = 2  # nodes that an insertion checks for expiry, if there are no graves
@@ -27,6 +31,11 @@ _LOOKED_AT: Final = 2  # nodes that an insertion checks for expiry, if there are
 
 class Room:
     """The nodes of all partitions, within bounds.
+
+    Args:
+        max_entries: how many nodes there may be.
+        max_weight: how much they may weigh together; ``None`` for no bound.
+        eviction: the policy, one of `POLICIES`.
 
     Attributes:
         max_entries: how many nodes there may be.
@@ -36,13 +45,17 @@ class Room:
         evicted: those of them that made room for others.
     """
 
-    def __init__(self, max_entries: int, max_weight: float = math.inf) -> None:
+    def __init__(self, max_entries: int, max_weight: int | None = None, eviction: str = "s3-fifo") -> None:
+        _check_bound(max_entries, "max_entries")
+        if max_weight is not None:
+            _check_bound(max_weight, "max_bytes")
         self.max_entries = max_entries
-        self.max_weight = max_weight
+        self.max_weight = math.inf if max_weight is None else max_weight
         self.evictions = 0
         self.dropped: list[object] = []
         self.evicted: list[Node] = []
-        self._queues = S3Fifo(max_entries, max_weight)
+        self._policy = POLICIES[choice(eviction, tuple(POLICIES), "eviction")]
+        self._queues = self._policy(max_entries, self.max_weight)
         self._bereaved: deque[Partition] = deque()  # partitions that have graves
 
     @property
@@ -95,7 +108,7 @@ class Room:
             self.dropped += partition.graves
             partition.graves = []
         self._bereaved.clear()
-        former, self._queues = self._queues, S3Fifo(self.max_entries, self.max_weight)
+        former, self._queues = self._queues, self._policy(self.max_entries, self.max_weight)
         return former
 
     def hand_over(self) -> tuple[list[object], list[Node]]:
@@ -141,7 +154,7 @@ class Room:
             self._bereaved.popleft()
 
 
-def check_bound(bound: object, setting: str) -> None:
+def _check_bound(bound: object, setting: str) -> None:
     """Refuse what cannot be a bound.
 
     Raises:

@@ -39,12 +39,11 @@ class Queue:
         self.size = 0
         self.weight = 0
 
-    def append(self, node: Node) -> None:
-        """Link a node in as the newest."""
-        ring = self.ring
-        newest = ring.prev
-        node.prev, node.next = newest, ring
-        newest.next = ring.prev = node
+    def append(self, node: Node, after: Node | None = None) -> None:
+        """Link a node in as the newest, or behind another."""
+        before = after or self.ring.prev
+        node.prev, node.next = before, before.next
+        before.next.prev = before.next = node
         node.queue = self
         self.size += 1
         self.weight += node.weight

@@ -28,7 +28,9 @@ class Memory(Backend):
     ) -> None:
         self.size = int(size)
         copies = serializer is not None and not serializer.keeps_objects
-        super().__init__(serializer=serializer, url="memory://", options={"max_entries": self.size, "copy": copies})
+        super().__init__(
+            serializer=serializer, url="memory://", options={"max_entries": self.size, "eviction": "lru", "copy": copies}
+        )
 
     async def close(self) -> None:
         """Do nothing: there is nothing to let go of but values, and cashews keeps them."""
