@@ -105,9 +105,20 @@ class Names:
         if not self._core.enabled:
             await self._side.forget([lookup.key])
             return amount
-        value = await self._side.store.increment(lookup, amount, initial)
+        value = await self._increment(lookup, amount, initial)
         self._side.flights.drop(lookup.key)
         return value
+
+    async def _increment(self, lookup: Lookup, amount: int, initial: Entry[Any]) -> int:
+        store, turns = self._side.store, self._side.turns
+        if turns is None:
+            return await store.increment(lookup, amount, initial)
+        turn = turns.join(lookup.key)
+        try:
+            await turns.wait(turn)
+            return await store.increment(lookup, amount, initial)
+        finally:
+            turns.leave(turn)
 
     async def matching(self, pattern: str) -> list[str]:
         """Return the names that a pattern of ``*``, ``?`` and ``[...]`` matches."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ._engine.fetch import Engine
 from ._engine.generations import tag_generation
 from ._runtime.foreground import Foreground
+from ._runtime.turns import Turns
 from .capabilities import Glancing, TwoSided
 from .observe.reports import Reports
 from .protocols import Key, Store
@@ -39,6 +40,7 @@ class Side:
         locks: where locks are taken.
         tallies: where guards keep count.
         glancing: the store, if it can answer a hit in fewer steps; ``None`` otherwise.
+        turns: those of callers who change the same key on a server; ``None`` without one.
     """
 
     store: Store
@@ -46,6 +48,7 @@ class Side:
     locks: Locks
     tallies: Tallies
     glancing: Glancing | None
+    turns: Turns | None
 
     def __init__(self, core: Core, runtime: Runtime) -> None:
         self._core = core
@@ -56,8 +59,9 @@ class Side:
     def use(self, store: Store | TwoSided) -> None:
         """Ask another store from now on."""
         core = self._core
-        self._raises, self.locks, self.tallies = False, core.locks, core.tallies
+        self._raises, self.locks, self.tallies, self.turns = False, core.locks, core.tallies, None
         if isinstance(store, TwoSided):
+            self.turns = Turns(self.runtime, core.clock)
             self.locks = store.locks(self.runtime.blocking, core.locks)
             self.tallies = store.tallies(self.runtime.blocking)
             self._raises, store = store.raises, store.blocking if self.runtime.blocking else store.tasks
@@ -73,7 +77,7 @@ class Side:
             around: returns what stands around each load.
         """
         side = copy(self)
-        side.runtime, side.flights, side.glancing = Foreground(self.runtime, around), flights, None
+        side.runtime, side.flights, side.glancing, side.turns = Foreground(self.runtime, around), flights, None, None
         side._answer_from(store)
         return side
 

@@ -7,6 +7,7 @@ freshness is judged in one place only, and scripts need not know how an entry is
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
@@ -29,6 +30,9 @@ from .shared import Shared
 __all__ = ["AT_ONCE", "Writer"]
 
 _TRIES: Final = 100
+_SHORTEST: Final = 0.0005
+_LONGEST: Final = 0.25
+"""Between how many seconds, at most, two attempts are apart: after the first one, and after many."""
 _ENDLESS: Final = 100 * 365 * 86_400.0
 """From how many seconds on a life has no end: a hundred years."""
 
@@ -193,7 +197,7 @@ class Writer:
     async def increment(self, lookup: Lookup, amount: int, initial: Entry[Any]) -> int:
         """Add to the fresh ``int`` stored under a key."""
         asked = self._finder.asked(lookup)
-        for _ in range(_TRIES):
+        for attempt in range(_TRIES):
             data, reading = await self._looker.state(lookup, asked)
             entry, names, made = initial, None, lookup
             tokens = cast("Sequence[Any]", reading.generations)
@@ -215,13 +219,14 @@ class Writer:
             except OutOfMemory:
                 await self._drop([asked])
                 return value
+            await self._back_off(attempt)
         raise self._contended("increment")
 
     async def touch(self, key: Key, fresh_until: float, expires_at: float) -> bool:
         """Give a fresh entry new times."""
         lookup = Lookup(key, () if key.space.function is None else (key.space.function,))
         asked = self._finder.asked(lookup)
-        for _ in range(_TRIES):
+        for attempt in range(_TRIES):
             data, reading = await self._looker.state(lookup, asked)
             if not self._looker.is_fresh(reading):
                 return False
@@ -235,6 +240,7 @@ class Writer:
             if await self._swap(self._as_made(lookup, data), asked, entry, tokens, _seen(data), names):
                 await self._prolong(key.space, header.tokens, names, entry)
                 return True
+            await self._back_off(attempt)
         raise self._contended("touch")
 
     def _as_made(self, lookup: Lookup, data: bytes | None) -> Lookup:
@@ -254,6 +260,10 @@ class Writer:
         commands = self._shared.lives.prolonging(keys, each, life)
         if commands:
             self._shared.lives.learn(commands, await self._wire.run(commands))
+
+    async def _back_off(self, attempt: int) -> None:
+        """Let others at it who want the same, for longer and longer."""
+        await self._wire.links.pause(random.random() * min(_SHORTEST * 2**attempt, _LONGEST))  # noqa: S311 - nobody has to guess it
 
     def _contended(self, operation: str) -> StoreError:
         return StoreError(f"others change the key all the time; {_TRIES} attempts failed", store="redis", operation=operation)
