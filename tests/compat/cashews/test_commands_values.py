@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from stillroom.compat.cashews import Command
+from stillroom.compat.cashews import Command, add_prefix
 
 pytestmark = pytest.mark.asyncio_only
 
@@ -238,6 +238,38 @@ async def test_get_or_set_takes_values_functions_and_awaitables(same: Callable[.
     assert await same(program) == ["value", "value", "called", "called", "awaited", "awaited", together, 60]
 
 
+async def test_get_or_set_goes_through_middlewares(same: Callable[..., Any]) -> None:
+    seen: list[Any] = []
+
+    async def doubles(call: Any, command: Any, _: Any, *args: Any, **kwargs: Any) -> Any:
+        seen.append(command.value)
+        if command.value == "set":
+            kwargs |= {"value": kwargs["value"] * 2, "expire": 50}
+        return await call(*args, **kwargs)
+
+    async def small(call: Any, command: Any, _: Any, *args: Any, **kwargs: Any) -> Any:
+        return await call(*args, **kwargs) if command.value != "set" or kwargs["value"] != "big" else None
+
+    async def program(_: Any, cache: Any) -> Any:
+        seen.clear()
+        steps = [await cache.get_or_set("a", lambda: "ab", expire=100), await cache.get_or_set("a", "other")]
+        steps += [await cache.get_or_set("b", "big"), await cache.exists("b"), await cache.get_expire("a"), list(seen)]
+        return steps
+
+    commands = ["get", "set", "get", "get", "exists", "get_expire"]
+    assert await same(program, middlewares=(doubles, small)) == ["ab", "abab", "big", False, 50, commands]
+
+
+async def test_what_get_or_set_stores_carries_the_tags_of_its_key(open_cache: Callable[..., Any]) -> None:
+    cache = open_cache()
+    cache.register_tag("users", "user:{number}")
+    for default in ("value", lambda: "value"):
+        assert await cache.get_or_set("user:1", default) == "value"
+        await cache.delete_tags("users")
+        assert await cache.get("user:1") is None
+    await cache.close()
+
+
 async def test_get_or_set_calls_a_function_once_for_all(open_cache: Callable[..., Any]) -> None:
     cache, calls = open_cache(), []
 
@@ -251,8 +283,16 @@ async def test_get_or_set_calls_a_function_once_for_all(open_cache: Callable[...
     await cache.close()
 
 
-async def test_a_deletion_is_not_undone_by_a_load_in_flight(open_cache: Callable[..., Any]) -> None:
-    cache, begun, go = open_cache(), asyncio.Event(), asyncio.Event()
+async def passes_on(call: Any, _: Command, __: Any, *args: Any, **kwargs: Any) -> Any:
+    return await call(*args, **kwargs)
+
+
+@pytest.mark.parametrize("middlewares", [(), (passes_on,), (add_prefix("all:"),)])
+@pytest.mark.parametrize("give", [lambda load: load, lambda load: load()], ids=["function", "coroutine"])
+async def test_a_deletion_is_not_undone_by_a_load_in_flight(
+    open_cache: Callable[..., Any], middlewares: Any, give: Callable[[Any], Any]
+) -> None:
+    cache, begun, go = open_cache(middlewares=middlewares), asyncio.Event(), asyncio.Event()
 
     async def load() -> str:
         begun.set()
@@ -262,7 +302,7 @@ async def test_a_deletion_is_not_undone_by_a_load_in_flight(open_cache: Callable
     for forget in (lambda: cache.delete("key"), lambda: cache.delete_match("k*"), cache.clear):
         begun.clear()
         go.clear()
-        loading = asyncio.create_task(cache.get_or_set("key", load, expire="1m"))
+        loading = asyncio.create_task(cache.get_or_set("key", give(load), expire="1m"))
         await begun.wait()
         await forget()
         go.set()

@@ -10,10 +10,9 @@ from typing import Any, Final
 
 from ._locks import held
 from ._wrapper import Wrapper
-from .backends.interface import Backend
+from .backends.interface import Backend, ToStore
 from .commands import Command
 from .ttl import TTL, ttl_to_seconds
-from .validation import is_invalidating
 
 __all__ = ["Commands"]
 
@@ -60,23 +59,44 @@ class Commands(Wrapper):
     async def get_or_set(self, key: str, default: Any, expire: TTL = None) -> Any:
         """Return the value of a key; if there is none, store ``default``, or what it returns if it is called or awaited.
 
-        However many ask for a key at one time, a function is called once.
+        However many ask for a key at one time, a function is called once. What is deleted meanwhile is not stored.
         """
-        found = await self.get(key, default=_EMPTY)
-        if found is not _EMPTY:
-            if inspect.iscoroutine(default):
-                default.close()
-            return found
-        if not callable(default) or not self._is_plain(key):
+        backend, reached = self._get_backend(key), list[str]()
+
+        async def find(key: str, default: Any = None) -> Any:
+            reached[:] = [key]
+            return await backend.get(key, default=default)
+
+        try:
+            found = await self._around(Command.GET, backend, find)(key=key, default=_EMPTY)
+            if found is not _EMPTY:
+                return found
+            if reached and backend.is_native:
+                return await self._loaded(backend, key, reached[0], default, ttl_to_seconds(expire))
             value = await _made(default)
             await self.set(key, value, expire=expire)
             return value
-        return await self._get_backend(key).load(key, partial(_made, default), ttl_to_seconds(expire))
+        finally:
+            if inspect.iscoroutine(default):
+                default.close()  # it is not needed, or over
 
-    def _is_plain(self, key: str) -> bool:
-        """Tell whether nothing stands around the commands for a key."""
-        backend = self._get_backend(key)
-        return not (backend.is_disable() or self._is_surrounded(backend) or is_invalidating())
+    async def _loaded(self, backend: Backend, key: str, place: str, default: Any, expire: float | None) -> Any:
+        """Load a value, and store it where what stands around the commands has looked for it, unless that prevents it."""
+        made: list[Any] = []
+
+        async def load() -> ToStore | None:
+            stored: list[ToStore] = []
+
+            async def store(value: Any, expire: float | None = None, **_: Any) -> bool:
+                stored[:] = [ToStore(value, expire)]
+                return True
+
+            made[:] = [await _made(default)]
+            await self._around(Command.SET, backend, store)(key=key, value=made[0], expire=expire, exist=None)
+            return stored[0] if stored else None
+
+        shared = await backend.load(place, load, expire, self._tags_of(key))
+        return made[0] if made else shared
 
     async def get_raw(self, key: str) -> Any:
         """Return what is stored, past the serializer."""

@@ -10,9 +10,9 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from stillroom import Cache
+from stillroom import Cache, current_load
 
 from .._changing import Changing
 from .._locks import held
@@ -21,7 +21,7 @@ from .._translation import forgetting, life, named, translated
 from ..exceptions import BackendNotAvailableError, CacheBackendInteractionError
 from ..serialize import Bits, Serializer, get_serializer
 
-__all__ = ["NOT_EXIST", "UNLIMITED", "Backend"]
+__all__ = ["NOT_EXIST", "UNLIMITED", "Backend", "ToStore"]
 
 
 class _NotThere(int):
@@ -40,6 +40,13 @@ NOT_EXIST: Final = _NotThere(-2)
 UNLIMITED: Final = -1
 
 _EMPTY: Final = object()
+
+
+class ToStore(NamedTuple):
+    """A value, and for how many seconds it is to be stored."""
+
+    value: Any
+    expire: float | None
 
 
 class Backend(Changing):
@@ -171,13 +178,28 @@ class Backend(Changing):
         return await self._serializer.decoded(self, key, unmarked(stored), default)
 
     @translated
-    async def load(self, key: str, load: Callable[[], Awaitable[Any]], expire: float | None) -> Any:
-        """Return the value of a key; if there is none, load it, once for all who ask meanwhile."""
+    async def load(
+        self, key: str, load: Callable[[], Awaitable[ToStore | None]], expire: float | None, tags: Sequence[str] = ()
+    ) -> Any:
+        """Return the value of a key; if there is none, load it, once for all who ask meanwhile.
+
+        Args:
+            key: the key.
+            load: returns what to store, if anything.
+            expire: for how many seconds, unless it says otherwise.
+            tags: what the value carries.
+        """
 
         async def encoded() -> Any:
-            return self._kept(await self._serializer.encoded(self, key, await load(), expire))
+            loaded, current = await load(), current_load()
+            if loaded is None or (loaded.expire is not None and loaded.expire < 0):
+                current.skip()
+                return None if loaded is None else loaded.value
+            if loaded.expire != expire:
+                current.ttl = life(loaded.expire)
+            return self._kept(await self._serializer.encoded(self, key, loaded.value, loaded.expire))
 
-        value = await self.native.aget_or_load(key, encoded, life(expire))
+        value = await self.native.aget_or_load(key, encoded, life(expire), tags=named(tags))
         return await self._shown(key, value, None)
 
     async def get_raw(self, key: str) -> Any:
