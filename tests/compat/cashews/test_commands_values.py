@@ -207,7 +207,7 @@ async def test_counting_on_from_the_result_of_a_function(same: Callable[..., Any
 async def test_what_is_no_number_is_not_counted_on_from(open_cache: Callable[..., Any]) -> None:
     cache = open_cache()
     await cache.set("key", "text")
-    assert await error_of(cache.incr("key")) == "TypeError"
+    assert await error_of(cache.incr("key")) == "ValueError"
     assert await cache.get("key") == "text"
     await cache.close()
 

@@ -109,21 +109,23 @@ class Changing(Control):
         return value
 
     async def add_to_result(self, key: str, amount: int, tags: Sequence[str]) -> int:
-        """Add to a whole number that a function has stored, and return the sum. The function will not take it for its own.
+        """Add to what a function has stored, or what is no whole number but can be one, and return the sum.
+
+        A function will not take it for its own.
 
         Raises:
             TypeError: there is something else.
+            ValueError: there is a text that is no number.
         """
         native = self.native
 
         async def added() -> int:
-            stored = await native.aget(key)
-            number = unmarked(stored)
-            if type(number) is not int or number is stored:
-                raise TypeError(f"what is stored under {key!r} is not a whole number")
+            number = unmarked(await native.aget(key, 0))
+            if isinstance(number, Bits):
+                raise TypeError(f"what is stored under {key!r} is of another sort: Bits")
             current_load().ttl = life(await native.attl(key))
             current_load().tags.add(*named(tags))
-            return number + amount
+            return int(number) + amount
 
         async with self.alone(key):
             total: int = await self._changer.refresh(key, added)

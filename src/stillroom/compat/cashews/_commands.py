@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from ._locks import held
 from ._wrapper import Wrapper
-from .backends.interface import Backend, ToStore
+from .backends.interface import Backend, ToStore, tag_key
 from .commands import Command
 from .ttl import TTL, ttl_to_seconds
 
@@ -30,7 +30,7 @@ class Commands(Wrapper):
     async def set(self, key: str, value: Any, expire: TTL = None, exist: bool | None = None, tags: Iterable[str] = ()) -> bool:
         """Store a value; with ``exist``, only if there is one already, or only if there is none. Tell whether it was stored."""
         backend, carried = self._get_backend(key), self._tags_of(key, tags)
-        call = partial(backend.set, tags=carried) if carried else backend.set
+        call = _carrying(backend, backend.set, carried)
         stored: bool = await self._around(Command.SET, backend, call)(
             key=key, value=value, expire=ttl_to_seconds(expire), exist=exist
         )
@@ -40,7 +40,7 @@ class Commands(Wrapper):
         """Store several values."""
         for backend, keys in self._by_backend(pairs).items():
             carried = {key: tags for key in keys if (tags := self._tags_of(key))}
-            store = partial(backend.set_many, tags=carried) if carried else backend.set_many
+            store = partial(backend.set_many, tags=carried) if carried and backend.is_native else backend.set_many
             call = self._around(Command.SET_MANY, backend, store)
             await call(pairs={key: pairs[key] for key in keys}, expire=ttl_to_seconds(expire))
 
@@ -137,7 +137,7 @@ class Commands(Wrapper):
     async def incr(self, key: str, value: int = 1, expire: TTL = None, tags: Iterable[str] = ()) -> int:
         """Add to a whole number and return the sum; where there is none it starts from zero, and lives for ``expire``."""
         backend, carried = self._get_backend(key), self._tags_of(key, tags)
-        call = partial(backend.incr, tags=carried) if carried else backend.incr
+        call = _carrying(backend, backend.incr, carried)
         total: int = await self._around(Command.INCR, backend, call)(key=key, value=value, expire=ttl_to_seconds(expire))
         return total
 
@@ -268,6 +268,22 @@ class Commands(Wrapper):
         for key in keys:
             found.setdefault(self._get_backend(key), []).append(key)
         return found
+
+
+def _carrying(backend: Backend, store: Callable[..., Awaitable[Any]], tags: Iterable[str]) -> Callable[..., Awaitable[Any]]:
+    """Return a command that stores a value with tags."""
+    if not tags:
+        return store
+    if backend.is_native:
+        return partial(store, tags=tags)
+
+    async def stored(key: str, expire: float | None = None, **kwargs: Any) -> Any:
+        result = await store(key=key, expire=expire, **kwargs)
+        for tag in tags if result else ():
+            await backend.set_add(tag_key(tag), key, expire=expire)
+        return result
+
+    return stored
 
 
 async def _made(default: Any) -> Any:

@@ -49,7 +49,7 @@ def open_backend(url: str, keywords: Mapping[str, Any]) -> Backend:
     place, _, query = url.partition("?")
     settings: dict[str, Any] = {**_of_query(query), **keywords}
     scheme, separator, _ = place.partition("://")
-    kind = _kind(scheme if separator else "")
+    kind = _kind(scheme.lower() if separator else "")
     if not separator:  # as good as no cache
         settings["disable"] = True
     if kind.takes_address:

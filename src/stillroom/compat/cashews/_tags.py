@@ -8,7 +8,7 @@ from string import Formatter
 from typing import Any
 
 from ._commands import Commands
-from .backends.interface import Backend
+from .backends.interface import TAG_PREFIX, Backend
 
 __all__ = ["Tags"]
 
@@ -18,7 +18,7 @@ class Tags(Commands):
 
     def __init__(self, name: str = "") -> None:
         super().__init__(name)
-        self._tags_key_prefix = "_tag:"
+        self._tags_key_prefix = TAG_PREFIX
         self._templates_of: dict[str, list[re.Pattern[str]]] = {}
 
     def register_tag(self, tag: str, key_template: str) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gc
-import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ._middleware import Middleware
 from .backends.interface import Backend
 from .commands import PATTERN_CMDS, Command
+from .utils import get_obj_size
 
 __all__ = ["add_prefix", "all_keys_lower", "memory_limit"]
 
@@ -28,7 +27,7 @@ def memory_limit(min_bytes: int = 0, max_bytes: int | None = None) -> Middleware
     """Return a middleware that does not store what is smaller or larger than this."""
 
     def fits(value: Any) -> bool:
-        weight = weigh(value)
+        weight = get_obj_size(value)
         return weight >= min_bytes and (not max_bytes or weight <= max_bytes)
 
     async def limit(call: Callable[..., Awaitable[Any]], cmd: Command, _: Backend, *args: Any, **kwargs: Any) -> Any:
@@ -41,20 +40,6 @@ def memory_limit(min_bytes: int = 0, max_bytes: int | None = None) -> Middleware
         return await call(*args, **kwargs)
 
     return limit
-
-
-def weigh(value: Any) -> int:
-    """Return how many bytes a value takes, with all that it consists of."""
-    seen: set[int] = set()
-    waiting, total = [value], 0
-    while waiting:
-        one = waiting.pop()
-        if id(one) in seen or isinstance(one, type):
-            continue
-        seen.add(id(one))
-        total += sys.getsizeof(one)
-        waiting.extend(gc.get_referents(one))
-    return total
 
 
 def _renaming(rename: Callable[[str], str]) -> Middleware:

@@ -1,14 +1,23 @@
-"""`invalidate_further`: what is asked for in its block is forgotten instead of being found."""
+"""`invalidate`, and `invalidate_further`: what is asked for in its block is forgotten instead of being found."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 from ._surroundings import NOW, surroundings
 
-__all__ = ["invalidate_further", "is_invalidating"]
+__all__ = ["invalidate", "invalidate_further", "is_invalidating"]
+
+
+def invalidate(
+    backend: Any, key_template: Any, args_map: dict[str, Any] | None = None, defaults: dict[str, Any] | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the decorator of a cache that is called so."""
+    decorator: Callable[[Callable[..., Any]], Callable[..., Any]] = backend.invalidate(key_template, args_map, defaults)
+    return decorator
 
 
 @contextmanager

@@ -20,8 +20,9 @@ from .._marks import unmarked
 from .._translation import forgetting, life, named, translated
 from ..exceptions import BackendNotAvailableError, CacheBackendInteractionError
 from ..serialize import Bits, Serializer, get_serializer
+from ..utils import get_obj_size
 
-__all__ = ["NOT_EXIST", "UNLIMITED", "Backend", "ToStore"]
+__all__ = ["NOT_EXIST", "TAG_PREFIX", "UNLIMITED", "Backend", "ToStore", "tag_key"]
 
 
 class _NotThere(int):
@@ -39,6 +40,7 @@ class _NotThere(int):
 NOT_EXIST: Final = _NotThere(-2)
 UNLIMITED: Final = -1
 
+TAG_PREFIX: Final = "_tag:"
 _EMPTY: Final = object()
 
 
@@ -274,7 +276,12 @@ class Backend(Changing):
     @translated
     async def invalidate_tags(self, tags: Sequence[str]) -> None:
         """Forget what carries one of these tags."""
-        await self.native.ainvalidate(tags=named(tags))
+        if self.is_native:
+            await self.native.ainvalidate(tags=named(tags))
+            return
+        for tag in tags:
+            while keys := list(await self.set_pop(tag_key(tag))):
+                await self.delete_many(*keys)
 
     @translated
     async def expire(self, key: str, timeout: float) -> bool:
@@ -294,6 +301,8 @@ class Backend(Changing):
     @translated
     async def set_lock(self, key: str, value: Any, expire: float) -> bool:
         """Take a lock if it is free, and tell whether it was."""
+        if not self.is_native:
+            return await self.set(key, value, expire=expire, exist=False)
         async with self.alone(key):  # nobody must take it between the two steps of `unlock`
             return await self.native.aadd(key, value, life(expire))
 
@@ -326,10 +335,8 @@ class Backend(Changing):
     @translated
     async def get_size(self, key: str) -> int:
         """Return about how many bytes a value takes."""
-        from ..helpers import weigh
-
         value = await self.native.aget(key, _EMPTY)
-        return 0 if value is _EMPTY else weigh(value)
+        return 0 if value is _EMPTY else get_obj_size(value)
 
     async def get_keys_count(self) -> int:
         """Return how many keys have a value."""
@@ -354,6 +361,11 @@ class Backend(Changing):
     def _kept(self, value: Any) -> Any:
         """Return a value as it is kept."""
         return value
+
+
+def tag_key(tag: str) -> str:
+    """Return under which key a backend without a native cache keeps the keys that carry a tag."""
+    return f"{TAG_PREFIX}{tag}"
 
 
 def _spelled_out(pattern: str) -> str:

@@ -11,7 +11,7 @@ from .interface import Backend
 
 __all__ = ["Memory"]
 
-_CHANGEABLE: Final = frozenset({list, dict, set, bytearray})
+_UNCHANGEABLE: Final = frozenset({int, str, bytes, float, bool, type(None)})
 
 
 class Memory(Backend):
@@ -41,4 +41,7 @@ class Memory(Backend):
         return expire or life(await self.native.attl(key))
 
     def _kept(self, value: Any) -> Any:
-        return copy(value) if type(value) in _CHANGEABLE else value
+        try:
+            return value if type(value) in _UNCHANGEABLE else copy(value)
+        except Exception:  # whatever a class may say about it
+            return value
