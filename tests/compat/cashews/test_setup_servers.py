@@ -79,7 +79,7 @@ async def test_what_was_deleted_meanwhile_is_not_served_afterwards(redis_server:
         await cache.delete_match("b*")
         await cache.delete_tags("t")
         proxy.calm()
-        while cache._home("").health().state != "ok":  # noqa: ASYNC110 - it probes by itself
+        while cache._get_backend("").native.health().state != "ok":  # noqa: ASYNC110 - it probes by itself
             await asyncio.sleep(0.01)
         assert await cache.get_many("a", "b", "d") == (None, None, None)
         await cache.close()

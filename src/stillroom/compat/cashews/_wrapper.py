@@ -12,8 +12,6 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
-from stillroom import Cache as Native
-
 from ._callbacks import Callbacks
 from ._disabled import unless_disabled
 from ._further import unless_invalidating
@@ -123,10 +121,6 @@ class Wrapper:
                 return self._backends[prefix]
         self._check_setup()
         raise NotConfiguredError(f"cache.setup(...) was called for other prefixes than that of {key!r}")
-
-    def _home(self, key: str) -> Native:
-        """Return the native cache that is responsible for a key; it stays the same until `epoch` differs."""
-        return self._get_backend(key).native
 
     # Commands
 
