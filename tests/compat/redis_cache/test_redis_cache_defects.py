@@ -221,3 +221,29 @@ def test_a_secret_keeps_code_out(client: Any) -> None:
     client.set(key, client.get(key).replace(pickle.dumps({1}), pickle.dumps(Evil())))
     assert f() == {1}
     assert not Evil.ran
+
+
+def test_functions_of_one_decorator_are_not_served_each_others_results(client: Any) -> None:
+    decorator = RedisCache(client).cache(ttl=60)
+
+    @decorator
+    def one(a: int) -> str:
+        return "one"
+
+    @decorator
+    def other(a: int) -> str:
+        return "other"
+
+    assert [one(1), other(1), one(1), other(1)] == ["one", "other", "one", "other"]
+    other.invalidate_all()
+    assert [one(1), other(1)] == ["one", "other"]
+    assert other.get_full_prefix() != one.get_full_prefix()
+
+
+def test_an_invalidation_of_nothing_in_particular_is_told(client: Any) -> None:
+    @RedisCache(client).cache()
+    def f(a: int) -> int:
+        return a
+
+    with pytest.raises(TypeError, match="missing a required argument"):
+        f.invalidate()

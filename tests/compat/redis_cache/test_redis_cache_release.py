@@ -11,6 +11,7 @@ import pytest
 import redis
 import redis_cache as original  # type: ignore[import-untyped]
 from tests.servers.cluster import Cluster
+from tests.servers.processes import HOST
 from tests.servers.server import Server
 
 from stillroom.compat import redis_cache as facade
@@ -207,3 +208,70 @@ def test_on_a_cluster(redis_cluster: Cluster, lib: Any) -> None:
 def test_helpers(lib: Any) -> None:
     assert list(lib.chunks(range(5), 2)) == [[0, 1], [2, 3], [4]]
     assert lib.compact_dump({"b": [1, 2], "a": None}) == '{"a":null,"b":[1,2]}'
+
+
+def test_a_decorator_with_several_functions_runs_each(client: Any, lib: Any) -> None:
+    shared = lib.RedisCache(client).cache(namespace="shared")
+    calls: list[tuple[str, int]] = []
+
+    @shared
+    def one(a: int) -> int:
+        calls.append(("one", a))
+        return a
+
+    @shared
+    def other(a: int) -> int:
+        calls.append(("other", a))
+        return a
+
+    assert [one(1), other(1), other(2), one(2), one(3)] == [1, 1, 2, 2, 3]
+    assert calls == [("one", 1), ("other", 2), ("one", 3)]
+
+
+def test_a_client_may_come_late_and_change(redis_server: Server, lib: Any) -> None:
+    calls: list[int] = []
+
+    @lib.RedisCache(None, active=False).cache()
+    def f(a: int) -> int:
+        calls.append(a)
+        return a
+
+    assert f(1) == f(1) == 1
+    f.instance.active = True
+    for number in (1, 2):
+        f.instance.client = redis.Redis(host=HOST, port=redis_server.port, db=number)
+        assert f(1) == f(1) == 1
+        assert f.instance.client.dbsize() > 0
+    f.invalidate(1)
+    f(1)
+    assert len(calls) == 5
+
+
+def test_no_client_is_an_error_for_the_handler(lib: Any) -> None:
+    handler = lambda error, function, args, kwargs: function(*args, **kwargs)  # noqa: E731
+
+    @lib.RedisCache(None, exception_handler=handler).cache()
+    def f(a: int) -> int:
+        return a
+
+    assert f(1) == 1
+
+
+def test_numbers_may_be_texts(client: Any, lib: Any) -> None:
+    calls: list[int] = []
+
+    @lib.RedisCache(client).cache(ttl="60", limit="2")
+    def f(a: int) -> int:
+        calls.append(a)
+        return a
+
+    for a in (1, 2, 2, 3, 1):
+        f(a)
+    assert calls == [1, 2, 3, 1]
+
+
+def test_arguments_that_are_missing_are_left_out(client: Any, lib: Any) -> None:
+    def f(a: int, b: int, c: int = 3) -> None: ...
+
+    assert lib.get_args(f, (1,), {}) == {"a": 1, "c": 3}
+    assert lib.RedisCache(client).cache(namespace="n")(f).instance.get_key((), {}) == "{rc:n}:eyJjIjozfQ=="

@@ -24,10 +24,13 @@ def compact_dump(value: Any) -> str:
 def get_args(fn: Callable[..., Any], args: Iterable[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of a call by name, with defaults; further ones as a list or a dict, if there are any.
 
+    Those that are missing are left out.
+
     Raises:
         TypeError: the function takes no such arguments.
     """
-    return named(inspect.signature(fn), args, kwargs)
+    signature = inspect.signature(fn)
+    return _completed(signature, signature.bind_partial(*args, **kwargs).arguments)
 
 
 def chunks(iterable: Iterable[T], n: int) -> Iterator[list[T]]:
@@ -38,15 +41,8 @@ def chunks(iterable: Iterable[T], n: int) -> Iterator[list[T]]:
 
 
 def named(signature: inspect.Signature, args: Iterable[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Do what `get_args` does for a signature."""
-    found = signature.bind(*args, **kwargs).arguments
-    arguments: dict[str, Any] = {}
-    for name, one in signature.parameters.items():
-        if name in found:
-            arguments[name] = list(found[name]) if one.kind is one.VAR_POSITIONAL else found[name]
-        elif one.default is not one.empty:
-            arguments[name] = one.default
-    return arguments
+    """Do what `get_args` does for a signature; that arguments are missing is a `TypeError`, too."""
+    return _completed(signature, signature.bind(*args, **kwargs).arguments)
 
 
 def encoded(serialized: Any) -> str:
@@ -57,6 +53,16 @@ def encoded(serialized: Any) -> str:
 def mark(arguments: dict[str, Any]) -> str | None:
     """Return what tells arguments apart that are alike in JSON, such as ``(1, 2)`` and ``[1, 2]``; ``None`` for most."""
     return None if _is_json(arguments) else repr(arguments)
+
+
+def _completed(signature: inspect.Signature, found: Mapping[str, Any]) -> dict[str, Any]:
+    arguments: dict[str, Any] = {}
+    for name, one in signature.parameters.items():
+        if name in found:
+            arguments[name] = list(found[name]) if one.kind is one.VAR_POSITIONAL else found[name]
+        elif one.default is not one.empty:
+            arguments[name] = one.default
+    return arguments
 
 
 def _is_json(value: object) -> bool:

@@ -10,14 +10,15 @@ import inspect
 import secrets
 import weakref
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import wraps
 from json import dumps, loads
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from ... import Cache, ConfigurationError, StoreError
 from .._clients import as_redis_error, decodes, place_of, prefix_of, redis_errors
 from .._keyed import Keyed, plain
-from .arguments import compact_dump, encoded, mark, named
+from .arguments import compact_dump, encoded, get_args, mark, named
 from .calls import Call, Failed, Found
 from .order import Order
 
@@ -33,6 +34,20 @@ _PATIENCE: Final = 1.0
 _caches: weakref.WeakKeyDictionary[Any, dict[Any, Cache]] = weakref.WeakKeyDictionary()
 
 
+class _Place(NamedTuple):
+    """Where a client leads.
+
+    Attributes:
+        client: the client.
+        answer: the function as it is cached there.
+        order: in which order results were stored there.
+    """
+
+    client: Any
+    answer: Any
+    order: Order
+
+
 class CacheDecorator:
     """A decorator; its parameters are those of `RedisCache` and `RedisCache.cache`.
 
@@ -44,6 +59,7 @@ class CacheDecorator:
     original_fn: Any = None
     keys_key: str | None = None
     _apart: str | None = None
+    _place: _Place | None = None
 
     def __init__(
         self,
@@ -78,12 +94,16 @@ class CacheDecorator:
         """Return the function as it is cached."""
         if isinstance(fn, staticmethod):
             return staticmethod(self(fn.__func__))
+        if self.original_fn is not None:  # a decorator may have several functions, and each is to run itself
+            return self._twin()(fn)
+        self._shared = self.namespace
         self._name = self.namespace.replace("%", "%25").replace("@", "%40") if self.namespace else None
         self.namespace = self.namespace or f"{fn.__module__}.{fn.__qualname__}"
         self.original_fn = fn
         self.keys_key = f"{self.get_full_prefix()}:keys"
         self._signature = inspect.signature(fn)
-        self._decorate()
+        if self.active and self.client is not None:
+            self._here()  # so that a client that is none is told at once
 
         @wraps(fn)
         def inner(*args: Any, **kwargs: Any) -> Any:
@@ -101,21 +121,27 @@ class CacheDecorator:
 
     def get_key(self, args: Any, kwargs: Any) -> str:
         """Return the name of the result of a call."""
-        return self._key_of(named(self._signature, args, kwargs))
+        return self._key_of(get_args(self.original_fn, args, kwargs))
 
     def invalidate(self, *args: Any, **kwargs: Any) -> None:
-        """Forget the result of a call."""
-        key = self.get_key(args, kwargs)
+        """Forget the result of a call.
+
+        Raises:
+            TypeError: the function takes no such call, so nobody knows what is to be forgotten.
+        """
+        key = self._key_of(named(self._signature, args, kwargs))
         with redis_errors():
-            self._answer.invalidate(key, None)
-            if self.limit > 0:
-                self._order.drop(key)
+            here = self._here()
+            here.answer.invalidate(key, None)
+            if self._limit > 0:
+                here.order.drop(key)
 
     def invalidate_all(self, *_: Any, **__: Any) -> None:
         """Forget all results of the namespace."""
         with redis_errors():
-            self._answer.invalidate_all()
-            self._order.clear()
+            here = self._here()
+            here.answer.invalidate_all()
+            here.order.clear()
 
     def many(self, calls: list[tuple[tuple[Any, ...], dict[str, Any]]]) -> list[Any]:
         """Return the results of several calls, given by their arguments; one round trip for all that are there."""
@@ -123,7 +149,7 @@ class CacheDecorator:
             return [self.original_fn(*args, **kwargs) for args, kwargs in calls]
         try:
             made = [self._call_of(args, kwargs) for args, kwargs in calls]
-            found: list[Found] = self._answer.many([(call.key, call) for call in made])
+            found: list[Found] = self._here().answer.many([(call.key, call) for call in made])
             self._note([call.key for call in made if call.loaded])
             return [
                 self._given(call, one) if call.is_answered_by(one) else self._asked(call.args, call.kwargs)
@@ -132,15 +158,37 @@ class CacheDecorator:
         except (ConfigurationError, Failed, StoreError):  # one by one, each has its own error
             return [self._asked(args, kwargs) for args, kwargs in calls]
 
-    def _decorate(self) -> None:
+    def _twin(self) -> CacheDecorator:
+        """Return what decorates a further function with the same settings."""
+        twin = copy(self)
+        twin.namespace, twin.original_fn, twin._apart, twin._place = self._shared, None, None, None
+        return twin
+
+    def _here(self) -> _Place:
+        """Return where the client of the moment leads.
+
+        Raises:
+            ConfigurationError: it is no client of redis-py.
+        """
+        place = self._place
+        if place is None or place.client is not self.client:
+            place = self._place = self._decorated()
+        return place
+
+    def _decorated(self) -> _Place:
         cache = _opened(self.client, self.prefix, self._secret)
         decorator = cache(ttl=self._seconds, name=self._name, version=self._apart, ignore=("call",))
-        self._answer = plain(decorator(Keyed(self.original_fn)))
+        answer = plain(decorator(Keyed(self.original_fn)))
         order = f"{self.keys_key}@{self._apart}" if self._apart else f"{self.keys_key}"
-        self._order = Order(cache, order, lambda key: self._answer.invalidate(key, None))
+        return _Place(self.client, answer, Order(cache, order, lambda key: answer.invalidate(key, None)))
 
     def _seconds(self, *_: object) -> float | None:
-        return self.ttl if self.ttl and self.ttl > 0 else None
+        ttl = float(self.ttl or 0)
+        return ttl if ttl > 0 else None
+
+    @property
+    def _limit(self) -> int:
+        return int(self.limit or 0)
 
     def _key_of(self, arguments: dict[str, Any]) -> str:
         return f"{self.get_full_prefix()}:{encoded((self.key_serializer or self.serializer)(arguments))}"
@@ -157,12 +205,15 @@ class CacheDecorator:
     def _asked(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
             call = self._call_of(args, kwargs)
-            found: Found = self._answer(call.key, call)
+            answer = self._here().answer
+            found: Found = answer(call.key, call)
             if not call.is_answered_by(found):
-                found = self._answer.refresh(call.key, call)
+                found = answer.refresh(call.key, call)
             self._note([call.key] if call.loaded else [])
             return self._given(call, found)
         except ConfigurationError as error:
+            if error.setting == "client":
+                return self._handled(error, args, kwargs)
             if error.setting != "name" or self._apart:
                 raise
         except Failed as error:
@@ -170,7 +221,7 @@ class CacheDecorator:
         except StoreError as error:
             return self._handled(as_redis_error(error), args, kwargs)
         self._apart = secrets.token_hex(8)  # there is another function of this name, whose results are not its own
-        self._decorate()
+        self._place = None
         return self._asked(args, kwargs)
 
     def _given(self, call: Call, found: Found) -> Any:
@@ -183,8 +234,8 @@ class CacheDecorator:
             raise Failed from error
 
     def _note(self, keys: list[str]) -> None:
-        if keys and self.limit > 0:
-            self._order.add(keys, self.limit)
+        if keys and self._limit > 0:
+            self._here().order.add(keys, self._limit)
 
     def _handled(self, error: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self.exception_handler is None:
@@ -194,10 +245,10 @@ class CacheDecorator:
 
 def _opened(client: Any, prefix: str, secret: Secret) -> Cache:
     """Return the cache for a client, a prefix and a secret, which all that are given the same have in common."""
+    url, options = place_of(client)
     caches = _caches.setdefault(client, {})
     wanted = prefix, secret if isinstance(secret, (str, bytes, type(None))) else tuple(secret)
     if wanted not in caches:
-        url, options = place_of(client)
         options.setdefault("timeout", _PATIENCE)
         caches[wanted] = Cache(url, prefix=prefix_of(prefix), secret=secret, on_error="raise", **options)
     return caches[wanted]
