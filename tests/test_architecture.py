@@ -39,7 +39,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "compat.cashews.contrib.prometheus": {"prometheus_client"},
     "compat._clients": {"redis"},
     "compat.cache_house._opening": {"redis"},
-    "compat.cachify.redis": {"redis"},
+    "compat.cachify.redis.config": {"redis"},
     "console.imports": {"libcst"},
     "integrations.django": {"django"},
     "integrations.sqlalchemy": {"sqlalchemy"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib
 import inspect
 import pickle
@@ -388,3 +389,77 @@ def test_a_registry_can_be_cleared_at_any_time(lib: Any) -> None:
 def test_custom_errors_travel() -> None:
     error = CacheKeyError("key")
     assert str(pickle.loads(pickle.dumps(error))) == "key"
+
+
+def test_a_class_that_pickle_cannot_name_is_refused(lib: Any, redis_server: Server) -> None:
+    lib.setup_redis_config(redis.Redis.from_url(redis_server.url))
+
+    class Shop:
+        @classmethod
+        @lib.rcache(ttl=60)
+        def price(cls, item: str) -> int:
+            return len(item)
+
+    errors = importlib.import_module(f"{lib.__name__}.utils.errors")
+    with pytest.raises(errors.CacheKeyError):
+        Shop.price("tea")
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("memory_cache", "cache"),
+        ("redis_cache", "redis_cache"),
+        ("redis.config", "setup_redis_config"),
+        ("redis.lock", "RedisLockManager"),
+        ("features.never_die", "clear_never_die_registry"),
+        ("storage", "MemoryStorage"),
+        ("storage.memory_storage", "MemoryStorage"),
+    ],
+)
+def test_modules_stand_where_they_stood(lib: Any, module: str, name: str) -> None:
+    found = getattr(importlib.import_module(f"{lib.__name__}.{module}"), name)
+    assert callable(found)
+    assert found.__name__ == name
+    assert lib.rcache is lib.redis_cache
+    assert callable(lib.cache)
+
+
+@pytest.mark.parametrize("never_die", [False, True])
+def test_memory_can_be_cleared_between_tests(lib: Any, never_die: bool) -> None:
+    calls: list[int] = []
+
+    @lib.cache(ttl=60, never_die=never_die)
+    def f(a: int) -> int:
+        calls.append(a)
+        return a
+
+    storage = importlib.import_module(f"{lib.__name__}.storage")
+    for _ in range(2):
+        storage.MemoryStorage.clear()
+        assert f(1) == f(1) == 1
+    assert calls == [1, 1]
+
+
+def test_a_decorator_below_may_give_arguments_of_its_own(decorate: Any) -> None:
+    calls: list[Any] = []
+
+    def with_database(function: Any) -> Any:
+        @functools.wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            return function("database", *args, **kwargs)
+
+        return wrapper
+
+    @decorate(ttl=60)
+    @with_database
+    def f(database: str, a: int, b: int = 2) -> int:
+        calls.append((database, a, b))
+        return a + b
+
+    for _ in range(2):
+        assert [f(1), f(1, 5), f(1, b=6), f(2)] == [3, 6, 7, 4]
+    assert calls == [("database", 1, 2), ("database", 1, 5), ("database", 1, 6), ("database", 2, 2)]
+    assert f(1, skip_cache=True) == 3
+    with pytest.raises(TypeError):
+        f()

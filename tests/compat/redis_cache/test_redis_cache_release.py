@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import pickle
@@ -275,3 +276,27 @@ def test_arguments_that_are_missing_are_left_out(client: Any, lib: Any) -> None:
 
     assert lib.get_args(f, (1,), {}) == {"a": 1, "c": 3}
     assert lib.RedisCache(client).cache(namespace="n")(f).instance.get_key((), {}) == "{rc:n}:eyJjIjozfQ=="
+
+
+def test_a_decorator_below_may_give_arguments_of_its_own(client: Any, lib: Any) -> None:
+    calls: list[Any] = []
+
+    def with_database(function: Any) -> Any:
+        @functools.wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            return function("database", *args, **kwargs)
+
+        return wrapper
+
+    @lib.RedisCache(client).cache()
+    @with_database
+    def f(database: str, a: int, b: int = 2) -> int:
+        calls.append((database, a, b))
+        return a + b
+
+    for _ in range(2):
+        assert [f(1), f(1, 5), f(1, b=6), f(2)] == [3, 6, 7, 4]
+    assert calls == [("database", 1, 2), ("database", 1, 5), ("database", 1, 6), ("database", 2, 2)]
+    f.invalidate(1)
+    assert f(1) == 3
+    assert calls[4:] == [("database", 1, 2)]

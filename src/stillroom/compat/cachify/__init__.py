@@ -1,10 +1,12 @@
 """The interface of cachify, with stillroom underneath: ``from stillroom.compat.cachify import cache, rcache``.
 
-Modules have the names that they have there, as far as users import from them: `redis`, `types` and `utils.errors`.
+Modules have the names that they have there, as far as users import from them.
 """
 
-from .decorating import cache, clear_never_die_registry, redis_cache
+from .decorating import clear_never_die_registry
+from .memory_cache import cache
 from .redis import DEFAULT_KEY_PREFIX, get_redis_config, reset_redis_config, setup_redis_config
+from .redis_cache import redis_cache  # the function, whose name its module has as well
 from .types import CacheKwargs
 
 __all__ = [

@@ -20,7 +20,7 @@ from .keys import by_rule, by_state, has_state_or_more
 from .redis import get_redis_config
 from .types import CacheKeyFunction, F, Number
 
-__all__ = ["cache", "clear_never_die_registry", "redis_cache"]
+__all__ = ["cache", "clear_never_die_registry", "forget", "redis_cache"]
 
 _FOR_EVER: Final = "5200w"
 
@@ -56,8 +56,9 @@ class _Plan:
             return
         signature = inspect.signature(function)
         self._ignored = tuple([name for name in signature.parameters if name in ignored])
-        self._key = by_state(signature, self._ignored)
-        self._is_keyed_only = has_state_or_more(signature, self._ignored)
+        is_wrapped = hasattr(function, "__wrapped__")
+        self._key = by_state(signature, self._ignored, is_wrapped)
+        self._is_keyed_only = is_wrapped or has_state_or_more(signature, self._ignored)
 
     def on(self, cache: Cache, apart: str | None = None, **more: Any) -> Callable[..., Any]:
         """Return the function as it is cached by a cache; ``apart`` tells it from others of its name."""
@@ -222,6 +223,12 @@ def clear_never_die_registry() -> None:
     _warm.cool()
     with suppress(RuntimeError):  # nothing is set up
         get_redis_config().cool()
+
+
+def forget() -> None:
+    """Forget all results that are kept in memory."""
+    for one in (_kept, _warm):
+        one.clear()
 
 
 def _decorator(

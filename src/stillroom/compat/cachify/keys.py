@@ -33,8 +33,14 @@ def by_rule(rule: Callable[..., Any]) -> Keys:
     return key
 
 
-def by_state(signature: inspect.Signature, ignored: tuple[str, ...]) -> Keys:
-    """Return what makes keys of the values that the parameters have, but for those that are ignored."""
+def by_state(signature: inspect.Signature, ignored: tuple[str, ...], is_wrapped: bool) -> Keys:
+    """Return what makes keys of the values that the parameters have, but for those that are ignored.
+
+    Args:
+        signature: what the function shows to take.
+        ignored: names of parameters.
+        is_wrapped: another function shows through it, and it may take something else, such as one argument less.
+    """
     names = tuple(signature.parameters)
     at = [index for index, name in enumerate(names) if name not in ignored]
     kinds = [one.kind for one in signature.parameters.values()]
@@ -43,7 +49,12 @@ def by_state(signature: inspect.Signature, ignored: tuple[str, ...]) -> Keys:
         return lambda args, kwargs: _digest((args, sorted(kwargs.items(), key=_name)))
 
     def key(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
-        values = args if not kwargs and len(args) == count else _bound(signature, args, kwargs)
+        try:
+            values = args if not kwargs and len(args) == count else _bound(signature, args, kwargs)
+        except TypeError:
+            if not is_wrapped:
+                raise
+            return _digest(("as given", args, sorted([item for item in kwargs.items() if item[0] not in ignored], key=_name)))
         return _digest(values if len(at) == len(names) else tuple([values[index] for index in at]))
 
     return key
@@ -52,7 +63,7 @@ def by_state(signature: inspect.Signature, ignored: tuple[str, ...]) -> Keys:
 def has_state_or_more(signature: inspect.Signature, ignored: tuple[str, ...]) -> bool:
     """Tell whether a function is a method whose object counts, or takes any number of arguments, where a pickle is faster."""
     parameters = [one for name, one in signature.parameters.items() if name not in ignored]
-    return [one.name for one in parameters[:1]] == ["self"] or any(one.kind in _ANY for one in parameters)
+    return [one.name for one in parameters[:1]] in (["self"], ["cls"]) or any(one.kind in _ANY for one in parameters)
 
 
 def _bound(signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:

@@ -121,7 +121,10 @@ class CacheDecorator:
 
     def get_key(self, args: Any, kwargs: Any) -> str:
         """Return the name of the result of a call."""
-        return self._key_of(get_args(self.original_fn, args, kwargs))
+        try:
+            return self._key_of(self._named(args, kwargs))
+        except TypeError:
+            return self._key_of(get_args(self.original_fn, args, kwargs))
 
     def invalidate(self, *args: Any, **kwargs: Any) -> None:
         """Forget the result of a call.
@@ -129,7 +132,7 @@ class CacheDecorator:
         Raises:
             TypeError: the function takes no such call, so nobody knows what is to be forgotten.
         """
-        key = self._key_of(named(self._signature, args, kwargs))
+        key = self._key_of(self._named(args, kwargs))
         with redis_errors():
             here = self._here()
             here.answer.invalidate(key, None)
@@ -190,12 +193,20 @@ class CacheDecorator:
     def _limit(self) -> int:
         return int(self.limit or 0)
 
+    def _named(self, args: Any, kwargs: Any) -> dict[str, Any]:
+        try:
+            return named(self._signature, args, kwargs)
+        except TypeError:  # what shows through a decorated function may take other arguments than that does
+            if not hasattr(self.original_fn, "__wrapped__"):
+                raise
+            return {"*": list(args), "**": dict(sorted(kwargs.items()))}
+
     def _key_of(self, arguments: dict[str, Any]) -> str:
         return f"{self.get_full_prefix()}:{encoded((self.key_serializer or self.serializer)(arguments))}"
 
     def _call_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         try:
-            arguments = named(self._signature, args, kwargs)
+            arguments = self._named(args, kwargs)
             key = self._key_of(arguments)
         except Exception as error:
             raise Failed from error

@@ -7,11 +7,10 @@ makes its own connections when the first function is called.
 from __future__ import annotations
 
 import pickle
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
-from ... import Cache
+from .... import Cache
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +23,6 @@ __all__ = [
     "DEFAULT_KEY_PREFIX",
     "DEFAULT_LOCK_TIMEOUT",
     "RedisConfig",
-    "RedisLockManager",
     "get_redis_config",
     "reset_redis_config",
     "setup_redis_config",
@@ -97,7 +95,7 @@ class RedisConfig:
             self._caches.popitem()[1].close()
 
     def _opened(self, client: Any) -> Cache:
-        from .._clients import place_of, prefix_of  # only now: whoever caches in memory need not have redis-py
+        from ..._clients import place_of, prefix_of  # only now: whoever caches in memory need not have redis-py
 
         url, options = place_of(client)
         if self.on_error == "raise":
@@ -179,19 +177,3 @@ def reset_redis_config() -> None:
     """Forget what was set up, so that something else may be."""
     while _configs:
         _configs.pop().close()
-
-
-class RedisLockManager:
-    """Locks that hold for all processes on the Redis that is set up, by name."""
-
-    @classmethod
-    def sync_lock(cls, cache_key: str) -> AbstractContextManager[Any]:
-        """Return a lock for ``with``, which others wait for."""
-        config = get_redis_config()
-        return config.cache_for(is_async=False).lock(cache_key, config.lock_timeout)
-
-    @classmethod
-    def async_lock(cls, cache_key: str) -> AbstractAsyncContextManager[Any]:
-        """Return a lock for ``async with``, which others wait for."""
-        config = get_redis_config()
-        return config.cache_for(is_async=True).lock(cache_key, config.lock_timeout)

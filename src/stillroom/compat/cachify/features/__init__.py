@@ -1,0 +1,1 @@
+"""Holds `never_die`, where cachify has it."""
