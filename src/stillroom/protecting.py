@@ -1,4 +1,4 @@
-"""The guards of a cache: decorators that limit calls and store no result, and locks. `stillroom.Cache` has these methods."""
+"""The guards of a cache: decorators that limit calls and store no result; locks, and lines. `stillroom.Cache` has them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from .guarding import Making, Plan, guarded
 from .guards.guard import Counting, Guard, Handle, OnError, Reach, tally_name
 from .guards.lock import Lock, LockSettings
 from .judging import Judging
-from .settings import count, span
+from .settings import count, span, text
 
 if TYPE_CHECKING:
     from .core import Core
     from .guarded import BloomedDecorator, LimitedDecorator
+    from .guards.line import Line
 
 __all__ = ["Protecting"]
 
@@ -194,6 +195,29 @@ class Protecting(Judging):
         """
         core = self._core
         return Lock(name, LockSettings(ttl, wait, limit), core.clock, lambda: core.blocking, lambda: core.tasks)
+
+    def line(self, name: str, *, limit: int) -> Line:
+        """Return a line: texts in the order in which they came, no more than so many; who came first leaves first.
+
+        On Redis all processes share it, and each change takes one round trip, however long it is.
+
+        Args:
+            name: which line; lines, locks and values of one name have nothing to do with each other.
+            limit: how many texts there may be.
+
+        Raises:
+            ConfigurationError: one of them makes no sense.
+
+        Example:
+            >>> seen = cache.line("seen:7", limit=2)
+            >>> seen.add("tea"), seen.add("jam"), seen.add("tea"), seen.add("bread")
+            ([], [], [], ['jam'])
+        """
+        from .guards.line import Line
+
+        core = self._core
+        tally = tally_name("line", core.namespace, text(name, "name"))
+        return Line(tally, count(limit, "limit"), lambda: core.blocking, lambda: core.tasks)
 
     def _guarding(self, plan: Plan) -> Callable[[Any], Any]:
         return lambda function: guarded(self._core, function, plan)

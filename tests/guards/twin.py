@@ -11,7 +11,7 @@ from stillroom.guards.tally import Step
 from stillroom.stores.redis.scripts import Script
 
 CLOCK = b"redis.call('TIME')"
-TIMELESS = ("forget", "bloom_add", "bloom_test", "bloom_whole")
+TIMELESS = ("forget", "bloom_add", "bloom_test", "bloom_whole", "line_add", "line_drop", "line_peek")
 BEGINNING = 1_700_000_000.0
 
 

@@ -49,7 +49,10 @@ USE: Final = Script("use")
 
 BY_NAME: Final = {
     name: Script(name)
-    for name in ("bloom_add", "bloom_empty", "bloom_test", "bloom_whole", "bucket", "circuit", "forget", "slow", "window")
+    for name in (
+        *("bloom_add", "bloom_empty", "bloom_test", "bloom_whole", "bucket", "circuit", "forget"),
+        *("line_add", "line_drop", "line_peek", "slow", "window"),
+    )
 }
 """The steps of tallies, by what guards call them; see `stillroom.guards.tally`."""
 
