@@ -247,3 +247,18 @@ def test_an_invalidation_of_nothing_in_particular_is_told(client: Any) -> None:
 
     with pytest.raises(TypeError, match="missing a required argument"):
         f.invalidate()
+
+
+def test_a_limit_costs_the_same_however_high_it_is(client: Any) -> None:
+    def commands(limit: int) -> int:
+        @RedisCache(client).cache(limit=limit, namespace=f"limit {limit}")
+        def f(a: int) -> int:
+            return a
+
+        for a in range(limit + 1):
+            f(a)
+        before = client.info("stats")["total_commands_processed"]
+        f(-1)
+        return int(client.info("stats")["total_commands_processed"] - before)
+
+    assert commands(2) == commands(50)

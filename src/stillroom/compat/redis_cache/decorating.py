@@ -20,7 +20,6 @@ from .._clients import as_redis_error, decodes, place_of, prefix_of, redis_error
 from .._keyed import Keyed, plain
 from .arguments import compact_dump, encoded, get_args, mark, named
 from .calls import Call, Failed, Found
-from .order import Order
 
 __all__ = ["CacheDecorator", "Handler", "Secret"]
 
@@ -40,12 +39,15 @@ class _Place(NamedTuple):
     Attributes:
         client: the client.
         answer: the function as it is cached there.
-        order: in which order results were stored there.
+        cache: what keeps results there.
+        answer: the function as it is cached there.
+        line: what the line is called in which results stand there, those that were stored first in front.
     """
 
     client: Any
+    cache: Cache
     answer: Any
-    order: Order
+    line: str
 
 
 class CacheDecorator:
@@ -53,7 +55,7 @@ class CacheDecorator:
 
     Attributes:
         original_fn: the function as it was written.
-        keys_key: what the order is called in which results were stored.
+        keys_key: what the original calls the order in which results were stored.
     """
 
     original_fn: Any = None
@@ -135,16 +137,17 @@ class CacheDecorator:
         key = self._key_of(self._named(args, kwargs))
         with redis_errors():
             here = self._here()
+            if self._limit > 0:  # first, so that what is stored meanwhile has its place
+                here.cache.line(here.line, limit=self._limit).drop(key)
             here.answer.invalidate(key, None)
-            if self._limit > 0:
-                here.order.drop(key)
 
     def invalidate_all(self, *_: Any, **__: Any) -> None:
         """Forget all results of the namespace."""
         with redis_errors():
             here = self._here()
+            if self._limit > 0:
+                here.cache.line(here.line, limit=self._limit).clear()
             here.answer.invalidate_all()
-            here.order.clear()
 
     def many(self, calls: list[tuple[tuple[Any, ...], dict[str, Any]]]) -> list[Any]:
         """Return the results of several calls, given by their arguments; one round trip for all that are there."""
@@ -182,8 +185,8 @@ class CacheDecorator:
         cache = _opened(self.client, self.prefix, self._secret)
         decorator = cache(ttl=self._seconds, name=self._name, version=self._apart, ignore=("call",))
         answer = plain(decorator(Keyed(self.original_fn)))
-        order = f"{self.keys_key}@{self._apart}" if self._apart else f"{self.keys_key}"
-        return _Place(self.client, answer, Order(cache, order, lambda key: answer.invalidate(key, None)))
+        line = f"{self.keys_key}@{self._apart}" if self._apart else f"{self.keys_key}"
+        return _Place(self.client, cache, answer, line)
 
     def _seconds(self, *_: object) -> float | None:
         ttl = float(self.ttl or 0)
@@ -245,8 +248,11 @@ class CacheDecorator:
             raise Failed from error
 
     def _note(self, keys: list[str]) -> None:
+        """Put results that were stored at the end, and forget the first ones of more than ``limit``."""
         if keys and self._limit > 0:
-            self._here().order.add(keys, self._limit)
+            here = self._here()
+            for surplus in here.cache.line(here.line, limit=self._limit).add(*keys):
+                here.answer.invalidate(surplus, None)
 
     def _handled(self, error: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self.exception_handler is None:
