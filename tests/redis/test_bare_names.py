@@ -55,7 +55,49 @@ def test_names_stand_for_themselves(cache: Cache, server: Any) -> None:
     assert server.exists("user:5") == 0
 
 
-@pytest.mark.parametrize("name", ["a{b}c", "{}", "stillroom:all", "stillroom:n:main", "stillroom!x", "stillroom:{main:x}"])
+def test_a_name_may_begin_with_a_hash_tag_of_its_own(cache: Cache, server: Any, place: Any) -> None:
+    names = ["{cart:7}:tea", "{cart:7}:jam", "{cart:7}.", "cart:7"]
+    for name in names:
+        cache.set(name, name, ttl=60)
+        assert server.exists(name) == 1
+    assert [cache.get(name) for name in names] == names
+    assert sorted(cache.scan("*")) == sorted(names)
+    assert cache.delete("cart:7")
+    assert cache(key="{{cart:{cart}}}:sum", lock="shared")(lambda cart: cart)(7) == 7
+    assert server.exists("{cart:7}:sum") == 1
+    assert cache.delete_match("{cart:7}*") == 4
+    assert not any(server.exists(name) for name in names)
+
+
+def test_a_load_of_a_name_with_a_hash_tag_does_not_count_after_a_pattern_was_deleted(cache: Cache, place: Any) -> None:
+    other = opened(place)
+
+    @cache(key="{{cart:{cart}}}:sum")
+    def total(cart: int) -> int:
+        other.delete_match("{cart:*")
+        return cart
+
+    assert total(7) == 7
+    assert cache.get("{cart:7}:sum") is None
+    other.close()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a{b}c",
+        "{}",
+        "{a}",
+        "{a}b}",
+        "{a{b}c",
+        "{}a",
+        "{a}{b}",
+        "stillroom:all",
+        "stillroom:n:main",
+        "stillroom!x",
+        "stillroom:{main:x}",
+    ],
+)
 def test_names_that_would_imitate_others_are_not_bare(cache: Cache, server: Any, name: str) -> None:
     cache.set("x", "x")
     cache.set(name, "Ada")

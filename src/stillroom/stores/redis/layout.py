@@ -16,12 +16,14 @@ cluster. No name can imitate another's: prefix and namespace are written without
 with ``<prefix>:{`` ends with a brace, and what follows the other beginnings is either in braces or free of them.
 
 With bare names, the entry of a name has that name and nothing else, and what stands beside it ends with a full stop:
-``<prefix>!{name}.``, in the slot of the name. Names with braces, and those that begin as all the others do, are not bare. One
-name is in one place then for all namespaces. That costs values, but mixes up none: they carry the generation of theirs.
+``<prefix>!{name}.``, in the slot of the name. A name may begin with a hash tag of its own: ``{cart:7}:tea`` is bare, and
+``<prefix>!{cart:7}:tea.`` stands beside it. Names with other braces, and those that begin as all the others do, are not bare.
+One name is in one place then for all namespaces. That costs values, but mixes up none: they carry the generation of theirs.
 """
 
 from __future__ import annotations
 
+import re
 from binascii import crc_hqx
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -37,6 +39,7 @@ __all__ = ["Layout", "RedisKey", "bulk"]
 Known: TypeAlias = "tuple[ref[Keyspace], dict[Any, RedisKey]]"
 
 SLOTS = 16384
+_braced_as_bare = re.compile(r"(\{[^{}]+\}(?=.))?[^{}]*", re.DOTALL).fullmatch
 _KNOWN_LIMIT = 8192
 """How many keys of one keyspace, and how many generations and tallies, are remembered in the form in which they are sent."""
 
@@ -123,13 +126,15 @@ class Layout:
 
     def may_be_bare(self, text: str) -> bool:
         """Tell whether a name stands for itself."""
-        return self.bare_names and not text.startswith(self._ours) and "{" not in text and "}" not in text
+        return self.bare_names and not text.startswith(self._ours) and _braced_as_bare(text) is not None
 
     def leased(self, name: bytes) -> str | None:
         """Return the bare name whose leases have this key; ``None`` if it is none such."""
-        start = _encoded(f"{self.prefix}!{{")
-        is_lease = name.startswith(start) and name.endswith(b"}.")
-        return name[len(start) : -2].decode("utf-8", "surrogatepass") if is_lease else None
+        start = _encoded(f"{self.prefix}!")
+        if not (name.startswith(start + b"{") and name.endswith(b".")):
+            return None
+        text = name[len(start) : -1].decode("utf-8", "surrogatepass")
+        return text[1:-1] if text.endswith("}") else text
 
     def lease(self, entry: RedisKey) -> bytes:
         """Return the key of the leases on an entry."""
@@ -187,6 +192,8 @@ class Layout:
     def _beside(self, entry: RedisKey, sign: str) -> bytes:
         if self.bare_names and b"{" not in entry.name:
             return _encoded(f"{self.prefix}{sign}{{") + entry.name + b"}."
+        if entry.name.startswith(b"{"):  # which no prefix does
+            return _encoded(f"{self.prefix}{sign}") + entry.name + b"."
         length = len(self.prefix.encode("utf-8", "surrogatepass"))
         return entry.name[:length] + sign.encode() + entry.name[length + 1 :]
 
