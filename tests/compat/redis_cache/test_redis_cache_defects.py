@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import pickle
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -216,7 +218,7 @@ def test_a_secret_keeps_code_out(client: Any) -> None:
         return {1}
 
     assert f() == f() == {1}
-    (key,) = client.keys("rc:{*")
+    (key,) = client.keys("{rc:*")
     assert pickle.dumps({1}) in client.get(key)
     client.set(key, client.get(key).replace(pickle.dumps({1}), pickle.dumps(Evil())))
     assert f() == {1}
@@ -262,3 +264,21 @@ def test_a_limit_costs_the_same_however_high_it_is(client: Any) -> None:
         return int(client.info("stats")["total_commands_processed"] - before)
 
     assert commands(2) == commands(50)
+
+
+@dataclasses.dataclass(frozen=True)
+class Factor:
+    factor: int
+
+    def times(self, a: int) -> int:
+        return a * self.factor
+
+
+def test_what_methods_of_objects_and_values_around_functions_say_is_not_mixed_up_between_processes(client: Any) -> None:
+    def times(factor: Any) -> Any:
+        return lambda a: int(a * factor)
+
+    for make in (lambda factor: Factor(factor).times, times, lambda factor: times(Decimal(factor))):
+        for factor in (2, 3, 2):  # each with a client of its own, as a process of its own has it
+            own = redis.Redis(connection_pool=redis.ConnectionPool(**client.connection_pool.connection_kwargs))
+            assert RedisCache(own).cache()(make(factor))(5) == 5 * factor

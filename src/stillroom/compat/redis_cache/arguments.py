@@ -9,7 +9,7 @@ from itertools import islice
 from json import dumps
 from typing import Any, Final, TypeVar, cast
 
-__all__ = ["chunks", "compact_dump", "encoded", "get_args", "mark", "named"]
+__all__ = ["chunks", "closes_over_values", "compact_dump", "encoded", "get_args", "mark", "named"]
 
 T = TypeVar("T")
 
@@ -53,6 +53,17 @@ def encoded(serialized: Any) -> str:
 def mark(arguments: dict[str, Any]) -> str | None:
     """Return what tells arguments apart that are alike in JSON, such as ``(1, 2)`` and ``[1, 2]``; ``None`` for most."""
     return None if _is_json(arguments) else repr(arguments)
+
+
+def closes_over_values(fn: Callable[..., Any]) -> bool:
+    """Tell whether a function may depend on values from around it, and not just on lists and the like, which are none."""
+    if getattr(fn, "__self__", None) is not None:
+        return True
+    try:
+        around = [cell.cell_contents for cell in getattr(fn, "__closure__", None) or ()]
+    except ValueError:  # there is nothing there yet
+        return True
+    return any(type(one).__hash__ is not None for one in around)
 
 
 def _completed(signature: inspect.Signature, found: Mapping[str, Any]) -> dict[str, Any]:

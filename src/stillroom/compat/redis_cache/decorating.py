@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from ... import Cache, ConfigurationError, StoreError
 from .._clients import as_redis_error, decodes, place_of, prefix_of, redis_errors
 from .._keyed import Keyed, plain
-from .arguments import compact_dump, encoded, get_args, mark, named
+from .arguments import closes_over_values, compact_dump, encoded, get_args, mark, named
 from .calls import Call, Failed, Found
 
 __all__ = ["CacheDecorator", "Handler", "Secret"]
@@ -30,6 +30,9 @@ Secret: TypeAlias = "str | bytes | Sequence[str | bytes] | None"  # noqa: S105 -
 _PATIENCE: Final = 1.0
 """For how many seconds an answer of Redis is waited for if the client sets no limit: callers see failures."""
 
+_OURS: Final = "@"
+"""Ends all names, so that a process that runs the original on the same server does not take an entry for one of its own."""
+
 _caches: weakref.WeakKeyDictionary[Any, dict[Any, Cache]] = weakref.WeakKeyDictionary()
 
 
@@ -38,16 +41,17 @@ class _Place(NamedTuple):
 
     Attributes:
         client: the client.
-        answer: the function as it is cached there.
         cache: what keeps results there.
         answer: the function as it is cached there.
         line: what the line is called in which results stand there, those that were stored first in front.
+        claim: holds the name of the function, so that others of the same name are told; ``None`` where ``answer`` does.
     """
 
     client: Any
     cache: Cache
     answer: Any
     line: str
+    claim: Any = None
 
 
 class CacheDecorator:
@@ -105,7 +109,7 @@ class CacheDecorator:
         self.keys_key = f"{self.get_full_prefix()}:keys"
         self._signature = inspect.signature(fn)
         if self.active and self.client is not None:
-            self._here()  # so that a client that is none is told at once
+            _opened(self.client, self.prefix, self._secret)  # so that a client that is none is told at once
 
         @wraps(fn)
         def inner(*args: Any, **kwargs: Any) -> Any:
@@ -122,7 +126,7 @@ class CacheDecorator:
         return f"{{{full}}}" if self.support_cluster else full
 
     def get_key(self, args: Any, kwargs: Any) -> str:
-        """Return the name of the result of a call."""
+        """Return the name of the result of a call, which is that of the original with a sign behind it."""
         try:
             return self._key_of(self._named(args, kwargs))
         except TypeError:
@@ -183,10 +187,14 @@ class CacheDecorator:
 
     def _decorated(self) -> _Place:
         cache = _opened(self.client, self.prefix, self._secret)
-        decorator = cache(ttl=self._seconds, name=self._name, version=self._apart, ignore=("call",))
-        answer = plain(decorator(Keyed(self.original_fn)))
-        line = f"{self.keys_key}@{self._apart}" if self._apart else f"{self.keys_key}"
-        return _Place(self.client, cache, answer, line)
+        keyed, line = Keyed(self.original_fn), f"{self.keys_key}"
+        if self._name is not None:
+            return _Place(self.client, cache, plain(cache(ttl=self._seconds, name=self._name, key=_bare)(keyed)), line)
+        claim = plain(cache(ttl=self._seconds, version=self._apart, ignore=("call",))(keyed))
+        if self._apart or closes_over_values(self.original_fn):  # then its name says more than the namespace does
+            return _Place(self.client, cache, claim, f"{line}@{self._apart}" if self._apart else line)
+        claim.peek("", None)  # which is refused if there is another function of this name
+        return _Place(self.client, cache, plain(cache(ttl=self._seconds, key=_bare)(keyed)), line, claim)
 
     def _seconds(self, *_: object) -> float | None:
         ttl = float(self.ttl or 0)
@@ -205,7 +213,7 @@ class CacheDecorator:
             return {"*": list(args), "**": dict(sorted(kwargs.items()))}
 
     def _key_of(self, arguments: dict[str, Any]) -> str:
-        return f"{self.get_full_prefix()}:{encoded((self.key_serializer or self.serializer)(arguments))}"
+        return f"{self.get_full_prefix()}:{encoded((self.key_serializer or self.serializer)(arguments))}{_OURS}"
 
     def _call_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         try:
@@ -260,6 +268,11 @@ class CacheDecorator:
         return self.exception_handler(error, self.original_fn, args, kwargs)
 
 
+def _bare(key: str, _: object) -> str:
+    """Return what the result of a call is called on the server, too."""
+    return key
+
+
 def _opened(client: Any, prefix: str, secret: Secret) -> Cache:
     """Return the cache for a client, a prefix and a secret, which all that are given the same have in common."""
     url, options = place_of(client)
@@ -267,5 +280,6 @@ def _opened(client: Any, prefix: str, secret: Secret) -> Cache:
     wanted = prefix, secret if isinstance(secret, (str, bytes, type(None))) else tuple(secret)
     if wanted not in caches:
         options.setdefault("timeout", _PATIENCE)
-        caches[wanted] = Cache(url, prefix=prefix_of(prefix), secret=secret, on_error="raise", **options)
+        own = f"{prefix_of(prefix)}@"  # so that no name begins as what stillroom needs besides
+        caches[wanted] = Cache(url, prefix=own, secret=secret, on_error="raise", bare_names=True, **options)
     return caches[wanted]
