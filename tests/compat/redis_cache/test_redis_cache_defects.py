@@ -282,3 +282,49 @@ def test_what_methods_of_objects_and_values_around_functions_say_is_not_mixed_up
         for factor in (2, 3, 2):  # each with a client of its own, as a process of its own has it
             own = redis.Redis(connection_pool=redis.ConnectionPool(**client.connection_pool.connection_kwargs))
             assert RedisCache(own).cache()(make(factor))(5) == 5 * factor
+
+
+def test_a_function_stays_itself_whatever_its_client_does(client: Any, redis_server: Server) -> None:
+    calls: list[int] = []
+    dead = redis.Redis(host="127.0.0.1", port=1)
+
+    @RedisCache(dead).cache()
+    def f(a: int) -> int:
+        calls.append(a)
+        return a
+
+    with pytest.raises(redis.ConnectionError):
+        f(1)
+    for one in (client, dead, redis.Redis.from_url(redis_server.url), client):
+        f.instance.client = one
+        if one is not dead:
+            assert f(1) == 1
+    assert client.keys(f"{f.get_full_prefix()}:*") == [f.instance.get_key((1,), {}).encode()]
+    assert calls == [1]
+
+
+def test_threads_that_call_first_call_one_function(client: Any) -> None:
+    calls: list[int] = []
+
+    @RedisCache(client).cache()
+    def f(a: int) -> int:
+        calls.append(a)
+        return a
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(f, [1] * 8)) == [1] * 8
+    assert f.instance._apart is None
+    assert calls == [1]
+
+
+def test_of_several_functions_of_one_name_each_can_be_invalidated_before_it_is_called(client: Any) -> None:
+    cache = RedisCache(client)
+
+    def made(source: list[str]) -> Any:
+        return cache.cache(limit=1)(lambda a: source[0])
+
+    one, other = made(["one"]), made(["other"])
+    assert one(1) == "one"
+    other.invalidate(1)
+    other.invalidate_all()
+    assert [other(1), one(1)] == ["other", "one"]

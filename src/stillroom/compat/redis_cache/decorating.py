@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from functools import wraps
 from json import dumps, loads
+from threading import Lock
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from ... import Cache, ConfigurationError, StoreError
@@ -44,7 +45,7 @@ class _Place(NamedTuple):
         cache: what keeps results there.
         answer: the function as it is cached there.
         line: what the line is called in which results stand there, those that were stored first in front.
-        claim: holds the name of the function, so that others of the same name are told; ``None`` where ``answer`` does.
+        claim: what is refused if there is another function of the same name; ``None`` if they are to share a namespace.
     """
 
     client: Any
@@ -95,6 +96,8 @@ class CacheDecorator:
         self.exception_handler = exception_handler
         self.active = active
         self._secret: Secret = secret
+        self._lock = Lock()
+        self._places: dict[Cache, _Place] = {}
 
     def __call__(self, fn: Any) -> Any:
         """Return the function as it is cached."""
@@ -171,7 +174,7 @@ class CacheDecorator:
     def _twin(self) -> CacheDecorator:
         """Return what decorates a further function with the same settings."""
         twin = copy(self)
-        twin.namespace, twin.original_fn, twin._apart, twin._place = self._shared, None, None, None
+        twin.namespace, twin.original_fn, twin._apart, twin._place, twin._places = self._shared, None, None, None, {}
         return twin
 
     def _here(self) -> _Place:
@@ -182,18 +185,33 @@ class CacheDecorator:
         """
         place = self._place
         if place is None or place.client is not self.client:
-            place = self._place = self._decorated()
+            with self._lock:
+                place = self._place = self._found()
         return place
 
-    def _decorated(self) -> _Place:
+    def _found(self) -> _Place:
         cache = _opened(self.client, self.prefix, self._secret)
+        place = self._places.get(cache)
+        if place is None:  # once, since whoever claims a name twice is taken for two
+            place = self._places[cache] = self._decorated(cache)
+        try:
+            if place.claim is not None:
+                place.claim.peek("", None)
+        except ConfigurationError:  # there is another function of this name, whose results are not its own
+            if self._apart:
+                raise
+            self._apart = secrets.token_hex(8)
+            self._places.clear()
+            return self._found()
+        return place
+
+    def _decorated(self, cache: Cache) -> _Place:
         keyed, line = Keyed(self.original_fn), f"{self.keys_key}"
         if self._name is not None:
             return _Place(self.client, cache, plain(cache(ttl=self._seconds, name=self._name, key=_bare)(keyed)), line)
         claim = plain(cache(ttl=self._seconds, version=self._apart, ignore=("call",))(keyed))
         if self._apart or closes_over_values(self.original_fn):  # then its name says more than the namespace does
-            return _Place(self.client, cache, claim, f"{line}@{self._apart}" if self._apart else line)
-        claim.peek("", None)  # which is refused if there is another function of this name
+            return _Place(self.client, cache, claim, f"{line}@{self._apart}" if self._apart else line, claim)
         return _Place(self.client, cache, plain(cache(ttl=self._seconds, key=_bare)(keyed)), line, claim)
 
     def _seconds(self, *_: object) -> float | None:
@@ -234,17 +252,13 @@ class CacheDecorator:
             self._note([call.key] if call.loaded else [])
             return self._given(call, found)
         except ConfigurationError as error:
-            if error.setting == "client":
-                return self._handled(error, args, kwargs)
-            if error.setting != "name" or self._apart:
+            if error.setting != "client":
                 raise
+            return self._handled(error, args, kwargs)
         except Failed as error:
             return self._handled(error.__cause__, args, kwargs)
         except StoreError as error:
             return self._handled(as_redis_error(error), args, kwargs)
-        self._apart = secrets.token_hex(8)  # there is another function of this name, whose results are not its own
-        self._place = None
-        return self._asked(args, kwargs)
 
     def _given(self, call: Call, found: Found) -> Any:
         if call.loaded:
