@@ -204,9 +204,9 @@ class Outage:
 
 
 def _draw() -> float:
-    import random  # only now that a store is lost: it imports hashlib
+    from ..._runtime import chance  # only now that a store is lost
 
-    return random.random()  # noqa: S311 - spreads probes, keeps no secret
+    return chance.draw()
 
 
 _outages: weakref.WeakSet[Outage] = weakref.WeakSet()

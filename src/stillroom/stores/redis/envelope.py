@@ -23,12 +23,12 @@ Times are the server's, so that clients whose clocks differ agree. What does not
 from __future__ import annotations
 
 import math
-import random
 from struct import Struct
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 from ..._engine.generations import is_owner, owner_digest, owner_name, shared_name
+from ..._runtime.chance import bits
 from ...entry import Entry
 from ...protocols import Keyspace
 
@@ -145,7 +145,7 @@ def pack(entry: Entry[Any], tokens: bytes, names: bytes, ahead: float) -> bytes:
         optional += _DOUBLE.pack(entry.plain_until + ahead)
     grace = 0.0 if entry.fresh_until == math.inf else min(entry.expires_at - entry.fresh_until, _HIGHEST_GRACE)
     micro = int((entry.loaded_at + ahead) * 1_000_000)
-    stamp = (micro << _RANDOM_BITS | random.getrandbits(_RANDOM_BITS)) & 0xFFFFFFFFFFFFFFFF
+    stamp = (micro << _RANDOM_BITS | bits(_RANDOM_BITS)) & 0xFFFFFFFFFFFFFFFF
     size = FIXED.size + len(optional) + len(tokens) + len(names)
     cost = min(entry.cost, _HIGHEST_COST)
     fixed = FIXED.pack(VERSION, flags, size, len(tokens) // 8, stamp, entry.fresh_until + ahead, grace, cost, 0)

@@ -7,10 +7,10 @@ freshness is judged in one place only, and scripts need not know how an entry is
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
+from ..._runtime.chance import draw
 from ...entry import ABSENT, MISSING, Entry
 from ...errors import StillroomError, StoreError, UncacheableValue
 from ...protocols import Key, Keyspace, Lookup
@@ -263,7 +263,7 @@ class Writer:
 
     async def _back_off(self, attempt: int) -> None:
         """Let others at it who want the same, for longer and longer."""
-        await self._wire.links.pause(random.random() * min(_SHORTEST * 2**attempt, _LONGEST))  # noqa: S311 - nobody has to guess it
+        await self._wire.links.pause(draw() * min(_SHORTEST * 2**attempt, _LONGEST))
 
     def _contended(self, operation: str) -> StoreError:
         return StoreError(f"others change the key all the time; {_TRIES} attempts failed", store="redis", operation=operation)
