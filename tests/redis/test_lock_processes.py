@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -229,3 +230,28 @@ def test_a_lock_passes_from_neighbour_to_neighbour_without_a_pause(redis_server:
 
     asyncio.run(all_tasks())
     assert sorted(passed) == list(range(20))
+
+
+@pytest.mark.parametrize("steps", range(1, 8))
+def test_a_lock_is_given_back_though_its_holder_is_cancelled_while_it_connects_anew(redis_server: Server, steps: int) -> None:
+    async def main() -> None:
+        cache = Cache(redis_server.url, timeout=5)
+        is_held = asyncio.Event()
+
+        async def hold() -> None:
+            async with cache.lock("report", ttl=30):
+                is_held.set()
+                await asyncio.sleep(0)
+
+        holder = asyncio.create_task(hold())
+        await is_held.wait()
+        redis_server.ask("CLIENT", "KILL", "TYPE", "normal")
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        holder.cancel()
+        with suppress(asyncio.CancelledError):
+            await holder
+        assert redis_server.ask("ZCARD", "stillroom%{report}") == 0
+        await cache.aclose()
+
+    asyncio.run(main())

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..protocols import Clock
     from .guard import Way
 
-__all__ = ["Claim", "Lock", "LockSettings", "Locks", "take"]
+__all__ = ["Claim", "Lock", "LockSettings", "Locks", "give_back", "take"]
 
 _SHORTEST = 0.01
 """For how many seconds a lock has to be given at least."""
@@ -137,7 +137,18 @@ async def take(way: Way, claim: Claim, wait: float | None, now: Callable[[], flo
                 )
             await locks.wait(claim, way.runtime, until)
     except BaseException:  # such as a cancellation after the lock was taken and before that was known
+        await give_back(way.runtime, locks, claim)
+        raise
+
+
+async def give_back(runtime: Runtime, locks: Locks, claim: Claim) -> None:
+    """Give a lock back: all the way, though the caller is cancelled meanwhile, since others wait for it."""
+    try:
         await locks.let_go(claim)
+    except GeneratorExit:  # thrown away: nothing can be waited for any more
+        raise
+    except BaseException:
+        await runtime.to_the_end(locks.let_go(claim))
         raise
 
 
@@ -170,12 +181,12 @@ class Lock:
         self._clock = clock
         self._blocking = blocking
         self._tasks = tasks
-        self._holding: tuple[Locks, Claim] | None = None
+        self._holding: tuple[Runtime, Locks, Claim] | None = None
 
     @property
     def held(self) -> bool:
         """Whether this object holds the lock now, as far as it can know."""
-        return self._holding is not None and self._clock.now() < self._holding[1].held_until
+        return self._holding is not None and self._clock.now() < self._holding[2].held_until
 
     def __enter__(self) -> Lock:
         drive(self.acquire(self._blocking()))
@@ -203,11 +214,10 @@ class Lock:
             raise StillroomError(f"this object holds the lock {self.name!r} already; make one for each block")
         claim = self._settings.claim(self.name)
         fence = await take(way, claim, self._settings.wait, self._clock.now)
-        self.fence, self._holding = fence or None, (way.locks, claim)
+        self.fence, self._holding = fence or None, (way.runtime, way.locks, claim)
 
     async def release(self) -> None:
         """Give the lock back, if it is held."""
         holding, self._holding, self.fence = self._holding, None, None
         if holding is not None:
-            locks, claim = holding
-            await locks.let_go(claim)
+            await give_back(*holding)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .lock import LockSettings, take
+from .lock import LockSettings, give_back, take
 
 if TYPE_CHECKING:
     from ..protocols import Clock
@@ -44,4 +44,4 @@ class Locked:
     async def leave(self, way: Way, key: str, ticket: tuple[Locks, Claim], error: BaseException | None) -> None:
         """Give the lock back."""
         locks, claim = ticket
-        await locks.let_go(claim)
+        await give_back(way.runtime, locks, claim)
