@@ -8,6 +8,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import blockbuster
@@ -277,3 +278,37 @@ def test_what_is_sent_over_a_connection_that_was_closed_meanwhile_fails_at_once(
 
 async def identity(a: int) -> int:
     return a
+
+
+@pytest.mark.parametrize("connects_anew", [False, True])
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("steps", range(6))
+def test_a_lease_is_given_back_though_its_holder_is_cancelled_right_then(
+    redis_server: Server, steps: int, fails: bool, connects_anew: bool
+) -> None:
+    """Rule 21: what others wait for under `lock="shared"` is not left behind for as long as a lease lasts."""
+
+    async def main() -> None:
+        cache = Cache(redis_server.url, timeout=5)
+        is_loaded = asyncio.Event()
+
+        @cache(ttl=60, key="f", lock="shared")
+        async def load() -> int:
+            if connects_anew:
+                redis_server.ask("CLIENT", "KILL", "TYPE", "normal")
+            is_loaded.set()
+            if fails:
+                raise ValueError
+            return 1
+
+        caller = asyncio.create_task(load())
+        await is_loaded.wait()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        caller.cancel()
+        with suppress(asyncio.CancelledError, ValueError):
+            await caller
+        await eventually_there(lambda: redis_server.ask("EXISTS", "stillroom!{main:f}") == 0)
+        await cache.aclose()
+
+    asyncio.run(main())

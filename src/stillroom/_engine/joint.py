@@ -18,7 +18,7 @@ from .verdict import is_over
 
 if TYPE_CHECKING:
     from ..load import Said
-    from ..protocols import Lease
+    from ..protocols import Key, Lease
     from .fetch import Engine
 
 __all__ = ["Brought", "Joint", "JointLoader", "Seat"]
@@ -212,6 +212,20 @@ class JointLoader:
             return
         kept = [(call.key, None if entry is None or is_over(entry) else entry, lease) for call, entry, lease in held]
         gone = [call.key for call, entry, _ in held if entry is not None and is_over(entry)]
+        try:
+            await self._settle_all(held, kept, gone)
+        except GeneratorExit:  # thrown away: nothing can be waited for any more
+            raise
+        except BaseException:  # such as a cancellation, for which those do not wait who wait for the leases
+            await self._engine.runtime.to_the_end(self._settle_all(held, kept, gone))
+            raise
+
+    async def _settle_all(
+        self,
+        held: Sequence[tuple[Call, Entry[Any] | None, Lease]],
+        kept: Sequence[tuple[Key, Entry[Any] | None, Lease]],
+        gone: Sequence[Key],
+    ) -> None:
         try:
             for (call, _, _), refusal in zip(held, await self._engine.bulk.settle_many(kept), strict=True):
                 if refusal is not None:

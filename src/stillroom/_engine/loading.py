@@ -207,8 +207,18 @@ class Loader:
     async def settle(self, call: Call, lease: Lease, entry: Entry[Any] | None) -> None:
         """Give a lease back, with an entry or without one; a store that fails is reported, and costs nobody the answer.
 
-        An entry that has ended by now says that nothing is to be stored, and that what has been is out of date.
+        An entry that has ended by now says that nothing is to be stored, and that what has been is out of date. All of it is
+        done to the end, though the caller is cancelled meanwhile: others may wait for the lease.
         """
+        try:
+            await self._settle(call, lease, entry)
+        except GeneratorExit:  # thrown away: nothing can be waited for any more
+            raise
+        except BaseException:
+            await self._runtime.to_the_end(self._settle(call, lease, entry))
+            raise
+
+    async def _settle(self, call: Call, lease: Lease, entry: Entry[Any] | None) -> None:
         try:
             if entry is None:
                 await self._store.release(call.key, lease)
